@@ -1,0 +1,1 @@
+export type { Mac, SignatureAlgorithm, Signer } from './signer.ts'
