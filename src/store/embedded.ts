@@ -1,0 +1,94 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Duplex } from 'node:stream'
+import { MessageChannel, Worker } from 'node:worker_threads'
+import pg from 'pg'
+import { columnTypes } from './column-values.ts'
+import { lockDirectory } from './directory-lock.ts'
+import { type Engine, LIMITS } from './engine.ts'
+import { StoreError } from './failures.ts'
+import { isTerminate } from './wire.ts'
+
+/**
+ * PGlite in a thread of its own, spoken to in PostgreSQL's wire protocol. Safe against the death of the process, not
+ * against power loss (it runs with fsync off): for trying and development.
+ * @throws StoreError `store-in-use`, `store-unopenable`
+ */
+export async function openEmbedded(directory: string): Promise<Engine> {
+  const lock = await lockDirectory(directory)
+  const worker = new Worker(
+    // The built package holds .js; Node runs .ts from a checkout.
+    new URL(`./embedded-worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+    { workerData: { directory: join(directory, 'data'), limits: LIMITS } },
+  )
+  try {
+    await once(worker, 'message')
+  } catch (cause) {
+    await lock.release()
+    throw new StoreError('store-unopenable', { directory }, { cause })
+  }
+  let running = true
+  const stopped = once(worker, 'exit').finally(() => {
+    running = false
+  })
+  worker.on('error', () => {}) // every connection hears of it by the end of its port
+
+  return {
+    pool: (role) =>
+      new pg.Pool({
+        // One connection per pool: the session is single anyway, and order within a role stays that of its calls.
+        max: 1,
+        idleTimeoutMillis: 0,
+        connectionTimeoutMillis: LIMITS.connecting,
+        types: columnTypes,
+        ssl: false,
+        user: 'postgres',
+        database: 'postgres',
+        stream: () => new PortStream(running ? worker : undefined, role),
+      }),
+    async close() {
+      if (running) worker.postMessage('close')
+      await stopped
+      await lock.release()
+    },
+  }
+}
+
+/** What pg expects of a socket, over a message port. */
+class PortStream extends Duplex {
+  readonly connect: () => void
+
+  constructor(worker: Worker | undefined, role: string | undefined) {
+    const { port1: near, port2: far } = new MessageChannel()
+    super({
+      allowHalfOpen: false,
+      read() {},
+      // pg corks the messages of one query: one round trip instead of five.
+      writev(chunks, done) {
+        const bytes = Buffer.concat(chunks.map(({ chunk }) => chunk).filter((chunk) => !isTerminate(chunk)))
+        if (bytes.length > 0) near.postMessage(Uint8Array.from(bytes))
+        done()
+      },
+      final(done) {
+        near.postMessage(null)
+        done()
+      },
+      destroy(error, done) {
+        near.postMessage(null)
+        done(error)
+      },
+    })
+    near.on('message', (bytes: Uint8Array) => this.push(Buffer.from(bytes.buffer)))
+    near.on('close', () => this.push(null))
+    this.connect = () => {
+      if (!worker) return void this.destroy(new StoreError('store-unreachable'))
+      worker.postMessage({ port: far, role }, [far])
+      queueMicrotask(() => this.emit('connect'))
+    }
+  }
+
+  setNoDelay(): void {}
+  setKeepAlive(): void {}
+  ref(): void {}
+  unref(): void {}
+}

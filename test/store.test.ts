@@ -1,0 +1,302 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Generated, type Kysely, sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isUniqueViolation, openStore, type Store, type StoreLocation, storedTime, type TimeColumn } from '#store'
+import { hasPostgresql, type PostgresqlRig, startPostgresql } from './postgresql-rig.ts'
+
+interface Tables {
+  note: {
+    id: Generated<number>
+    text: string
+    count: number | null
+    bytes: Uint8Array | null
+    at: TimeColumn | null
+    day: string | null
+  }
+}
+
+const first = {
+  '0001-note': `
+    create table note (
+      id bigint generated always as identity primary key,
+      text text not null constraint note_text_unique unique,
+      count bigint, bytes bytea, at timestamptz, day date
+    );
+    create index note_at on note (at)`,
+}
+
+interface Engine {
+  location: StoreLocation
+  stop(): Promise<void>
+}
+
+async function startEmbedded(): Promise<Engine> {
+  const directory = mkdtempSync(join(tmpdir(), 'kazasu-store-'))
+  return {
+    location: { kind: 'embedded', directory },
+    stop: async () => rmSync(directory, { recursive: true }),
+  }
+}
+
+async function startServer(): Promise<Engine & { rig: PostgresqlRig }> {
+  const rig = await startPostgresql()
+  return { rig, location: { kind: 'postgresql', url: rig.url }, stop: rig.stop }
+}
+
+const missing = !hasPostgresql
+if (missing && process.env.CI === 'true') throw new Error('PostgreSQL is not installed')
+
+describe.each([
+  { name: 'the embedded database', start: startEmbedded, skipped: false },
+  { name: 'a PostgreSQL server', start: startServer, skipped: missing },
+])('the store on $name', ({ start, skipped }) => {
+  if (skipped) return void test.skip('PostgreSQL is not installed: NOT RUN', () => {})
+
+  let engine: Engine
+  let store: Store
+  let notes: Kysely<Tables>
+  let others: Kysely<Tables>
+  const started = performance.now()
+
+  beforeAll(async () => {
+    engine = await start()
+    const opening = performance.now()
+    store = await openStore(engine.location)
+    notes = await store.role<Tables>('notes', first)
+    others = await store.role<Tables>('others', first)
+    console.log(
+      `${engine.location.kind}: first open with two roles ${Math.round(performance.now() - opening)} ms, with start ${Math.round(performance.now() - started)} ms`,
+    )
+  })
+  afterAll(async () => {
+    await store?.close()
+    await engine?.stop()
+  })
+
+  test('values come back as they were put in', async () => {
+    const at = Date.UTC(2026, 10, 22, 15, 0, 0, 123)
+    const row = { text: 'values', count: 2 ** 53 - 1, bytes: Uint8Array.of(0, 255, 92), day: '2026-11-23' }
+    const back = await notes
+      .insertInto('note')
+      .values({ ...row, at: storedTime(at) })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    expect(back).toStrictEqual({ ...row, id: back.id, at })
+    expect(back.id).toBeTypeOf('number')
+    const found = notes.selectFrom('note').select('text').where('at', '=', storedTime(at))
+    expect(await found.execute()).toEqual([{ text: 'values' }])
+    const { n } = await notes
+      .selectFrom('note')
+      .select((q) => q.fn.countAll<number>().as('n'))
+      .executeTakeFirstOrThrow()
+    expect(n).toBe(1)
+  })
+
+  test('now() of the database is a time like ours', async () => {
+    const { rows } = await sql<{ now: number }>`select now()`.execute(notes)
+    expect(Math.abs((rows[0]?.now ?? 0) - Date.now())).toBeLessThan(5000)
+  })
+
+  test.each([
+    ['a number beyond 2^53', sql`select 9007199254740993::bigint as value`],
+    ['an endless time', sql`select 'infinity'::timestamptz as value`],
+  ])('%s is refused, never rounded', async (_name, query) => {
+    await expect(query.execute(notes)).rejects.toMatchObject({ code: 'value-unreadable' })
+    expect((await sql`select 1 as one`.execute(notes)).rows).toEqual([{ one: 1 }])
+  })
+
+  test('a bare number is refused where a time belongs, and errors quote no values', async () => {
+    const error = await notes
+      .selectFrom('note')
+      .selectAll()
+      .where('at', '>', 1763830000000)
+      .execute()
+      .catch((caught) => caught)
+    expect(error).toMatchObject({ code: '22008' })
+    expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('1763830000000')
+  })
+
+  test('a unique violation is told apart, by its constraint, and names no value', async () => {
+    const insert = () => notes.insertInto('note').values({ text: 'canary-7f3a' }).execute()
+    await insert()
+    const error = await insert().catch((caught) => caught)
+    expect(isUniqueViolation(error)).toBe(true)
+    expect(isUniqueViolation(error, 'note_text_unique')).toBe(true)
+    expect(isUniqueViolation(error, 'note_pkey')).toBe(false)
+    expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('canary-7f3a')
+  })
+
+  test('a transaction that throws leaves nothing, and what others did meanwhile stays', async () => {
+    const failing = notes.transaction().execute(async (transaction) => {
+      await transaction.insertInto('note').values({ text: 'rolled back' }).execute()
+      await delay(50)
+      throw new Error('on purpose')
+    })
+    const meanwhile = Promise.all([
+      others.insertInto('note').values({ text: 'beside' }).execute(),
+      notes.insertInto('note').values({ text: 'beside' }).execute(),
+    ])
+    await expect(failing).rejects.toThrow('on purpose')
+    await meanwhile
+    expect(await texts(notes)).toContain('beside')
+    expect(await texts(others)).toEqual(['beside'])
+    expect(await texts(notes)).not.toContain('rolled back')
+  })
+
+  test('an SQL error inside a transaction undoes all of it, and the connection goes on', async () => {
+    await expect(
+      notes.transaction().execute(async (transaction) => {
+        await transaction.insertInto('note').values({ text: 'half' }).execute()
+        await transaction.insertInto('note').values({ text: 'half' }).execute()
+      }),
+    ).rejects.toMatchObject({ code: '23505' })
+    expect(await texts(notes)).not.toContain('half')
+  })
+
+  test('600 interleaved inserts of two roles and transactions each land where they belong', async () => {
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        await notes
+          .insertInto('note')
+          .values({ text: `n${i}`, count: 600 })
+          .execute()
+        await others
+          .insertInto('note')
+          .values({ text: `o${i}`, count: 600 })
+          .execute()
+        await others.transaction().execute((transaction) =>
+          transaction
+            .insertInto('note')
+            .values({ text: `t${i}`, count: 600 })
+            .execute(),
+        )
+      }),
+    )
+    const of = async (database: Kysely<Tables>) => (await texts(database)).map((text) => text[0])
+    expect((await of(notes)).filter((kind) => kind === 'n')).toHaveLength(200)
+    expect((await of(others)).filter((kind) => kind === 'o' || kind === 't')).toHaveLength(400)
+    expect((await of(notes)).filter((kind) => kind === 'o' || kind === 't')).toHaveLength(0)
+  })
+
+  test('of 20 that compare and swap one row at once, one wins', async () => {
+    await notes.insertInto('note').values({ text: 'head', count: 0 }).execute()
+    const swapped = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        notes.transaction().execute((transaction) =>
+          transaction
+            .updateTable('note')
+            .set({ count: i + 1 })
+            .where('text', '=', 'head')
+            .where('count', '=', 0)
+            .returning('id')
+            .execute(),
+        ),
+      ),
+    )
+    expect(swapped.filter((rows) => rows.length === 1)).toHaveLength(1)
+  })
+
+  test.each([
+    ['read', 'select * from others.note'],
+    ['written', "insert into others.note (text) values ('x')"],
+    ['seen in the list of migrations', 'select * from store.migration'],
+    ['changed in shape, not even its own', 'alter table notes.note add column x int'],
+    ['dropped, not even its own', 'drop table notes.note'],
+    ['given tables', 'create table public.x (y int)'],
+  ])("another role's schema cannot be %s", async (_name, query) => {
+    await expect(sql.raw(query).execute(notes)).rejects.toMatchObject({ code: '42501' })
+  })
+
+  test('a migration can take rights away, so that a table is append-only for its role', async () => {
+    const log = await store.role<{ leaf: { id: number } }>('log', {
+      '0001-leaf': async (transaction, role) => {
+        await sql`create table leaf (id int primary key)`.execute(transaction)
+        await sql`revoke update, delete on leaf from ${sql.id(role)}`.execute(transaction)
+      },
+    })
+    await log.insertInto('leaf').values({ id: 1 }).execute()
+    await expect(log.deleteFrom('leaf').execute()).rejects.toMatchObject({ code: '42501' })
+    await expect(log.updateTable('leaf').set({ id: 2 }).execute()).rejects.toMatchObject({ code: '42501' })
+  })
+
+  test('an old state is upgraded with its rows kept; the same again changes nothing', async () => {
+    const old = await store.role<Tables>('upgraded', first)
+    await old.insertInto('note').values({ text: 'kept' }).execute()
+    const second = { ...first, '0002-mark': "alter table note add column mark text not null default 'new'" }
+    for (let time = 0; time < 2; time++) {
+      const upgraded = await store.role<{ note: { text: string; mark: string } }>('upgraded', second)
+      expect(await upgraded.selectFrom('note').select(['text', 'mark']).execute()).toEqual([
+        { text: 'kept', mark: 'new' },
+      ])
+    }
+    await expect(store.role('upgraded', first)).rejects.toMatchObject({
+      code: 'schema-newer',
+      detail: { role: 'upgraded', migration: '0002-mark' },
+    })
+  })
+
+  test('a migration that fails changes nothing, names itself and can be repeated once mended', async () => {
+    const broken = { '0001-good': 'create table good (x int)', '0002-bad': 'create table bad (x nonsense)' }
+    await expect(store.role('broken', broken)).rejects.toMatchObject({
+      code: 'migration-failed',
+      detail: { role: 'broken', migration: '0002-bad' },
+      cause: { code: '42704' },
+    })
+    const mended = await store.role('broken', { ...broken, '0002-bad': 'create table bad (x int)' })
+    expect((await sql`select * from good, bad`.execute(mended)).rows).toEqual([])
+  })
+
+  test('ten starts at once migrate a role once', async () => {
+    const slow = { '0001-slow': 'create table slow (x int); select pg_sleep(0.1)' }
+    const all = await Promise.all(Array.from({ length: 10 }, () => store.role('simultaneous', slow)))
+    expect(all).toHaveLength(10)
+  })
+
+  test.each(['', 'Provider', 'store', 'public', 'pg_x', 'a"b', 'a b', 'x'.repeat(42)])(
+    'a role cannot be named %j',
+    (name) => expect(store.role(name, {})).rejects.toMatchObject({ code: 'role-malformed' }),
+  )
+  test.each([[['1-x']], [['0002-b', '0001-a']]])('migrations %j are refused', (names) =>
+    expect(store.role('unordered', Object.fromEntries(names.map((name) => [name, 'select 1'])))).rejects.toMatchObject({
+      code: 'migrations-unordered',
+    }),
+  )
+
+  test('inserts per second, one by one (figure only)', async () => {
+    const begin = performance.now()
+    for (let i = 0; i < 1000; i++)
+      await notes
+        .insertInto('note')
+        .values({ text: `speed ${i}` })
+        .execute()
+    const alone = 1000 / ((performance.now() - begin) / 1000)
+    const again = performance.now()
+    await Promise.all(
+      Array.from({ length: 2000 }, (_, i) =>
+        notes
+          .insertInto('note')
+          .values({ text: `speed together ${i}` })
+          .execute(),
+      ),
+    )
+    const together = 2000 / ((performance.now() - again) / 1000)
+    console.log(`${engine.location.kind}: inserts/s alone ${Math.round(alone)}, together ${Math.round(together)}`)
+    expect(alone).toBeGreaterThan(20)
+  })
+
+  test('what was stored is there after closing and opening again', async () => {
+    await store.close()
+    const opening = performance.now()
+    store = await openStore(engine.location)
+    notes = await store.role<Tables>('notes', first)
+    console.log(`${engine.location.kind}: reopen ${Math.round(performance.now() - opening)} ms`)
+    expect(await texts(notes)).toContain('values')
+  })
+})
+
+async function texts(database: Kysely<Tables>): Promise<string[]> {
+  return (await database.selectFrom('note').select('text').orderBy('id').execute()).map(({ text }) => text)
+}
