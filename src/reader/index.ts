@@ -1,0 +1,5 @@
+export { ReaderError, type ReaderErrorCode, readerFailures } from './failures.ts'
+export { createInProcessReader, type InProcessReader } from './in-process.ts'
+export { openPcsc, type Pcsc, type PcscOptions } from './pcsc.ts'
+export { createReplayReader, type Recording } from './replay.ts'
+export { servePcd, type VirtualCardService } from './virtual-pcd.ts'
