@@ -1,8 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Generated, type Kysely, sql } from 'kysely'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isUniqueViolation, openStore, type Store, type StoreLocation, storedTime, type TimeColumn } from '#store'
 import { hasPostgresql, type PostgresqlRig, startPostgresql } from './postgresql-rig.ts'
@@ -294,6 +297,155 @@ describe.each([
     notes = await store.role<Tables>('notes', first)
     console.log(`${engine.location.kind}: reopen ${Math.round(performance.now() - opening)} ms`)
     expect(await texts(notes)).toContain('values')
+  })
+})
+
+describe('the embedded database', () => {
+  let directory: string
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'kazasu-store-'))
+  })
+  afterAll(() => rmSync(directory, { recursive: true }))
+
+  const limits = { connecting: 1500, waiting: 1000, idleInTransaction: 3000 }
+
+  test('nothing waits for ever: turns, pools and forgotten transactions have limits; then it goes on', async () => {
+    const store = await openStore({ kind: 'embedded', directory }, limits)
+    const notes = await store.role<Tables>('notes', first)
+    const others = await store.role<Tables>('others', first)
+
+    await notes.transaction().execute(async (transaction) => {
+      await transaction.insertInto('note').values({ text: 'kept although others wait' }).execute()
+      await expect(others.insertInto('note').values({ text: 'gave up' }).execute()).rejects.toMatchObject({
+        code: '55P03',
+      })
+    })
+    await delay(100)
+    expect(await texts(others)).toEqual([]) // what was refused does not run later
+
+    const forgotten = notes.transaction().execute(async (transaction) => {
+      await transaction.insertInto('note').values({ text: 'forgotten' }).execute()
+      await delay(5000)
+      await transaction.insertInto('note').values({ text: 'too late' }).execute()
+    })
+    await expect(forgotten).rejects.toMatchObject({ code: 'store-unreachable' })
+
+    const within = notes.transaction().execute(() => notes.selectFrom('note').selectAll().execute())
+    await expect(within).rejects.toMatchObject({ code: 'store-busy' })
+
+    expect(await texts(notes)).toEqual(['kept although others wait'])
+    await store.close()
+    await expect(texts(notes)).rejects.toThrow('destroyed')
+  })
+
+  test('a second process is told the pid; kill -9 loses no acknowledged row and leaves no lock', async () => {
+    const { child, acknowledged } = writer(directory)
+    while (acknowledged().length < 300 && child.exitCode === null) await delay(20)
+    await expect(openStore({ kind: 'embedded', directory })).rejects.toMatchObject({
+      code: 'store-in-use',
+      detail: { pid: child.pid },
+    })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const store = await openStore({ kind: 'embedded', directory })
+    const stored = new Set(await texts(await store.role<Tables>('notes', first)))
+    expect(acknowledged().filter((text) => !stored.has(text))).toEqual([])
+    await store.close()
+  })
+})
+
+/** A process of its own that inserts one row after the other and prints each that was acknowledged. */
+function writer(directory: string): { child: ChildProcess; acknowledged(): string[] } {
+  const program = `
+    import { openStore } from '#store'
+    const store = await openStore({ kind: 'embedded', directory: process.argv[1] })
+    const notes = await store.role('notes', ${JSON.stringify(first)})
+    for (let i = 0; ; i++) {
+      await notes.insertInto('note').values({ text: 'w' + i }).execute()
+      process.stdout.write('w' + i + '\\n')
+    }`
+  const args = ['--input-type=module', '--eval', program, directory]
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cwd: join(import.meta.dirname, '..'),
+  })
+  let output = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
+  return { child, acknowledged: () => output.split('\n').slice(0, -1) }
+}
+
+describe.skipIf(missing)('a PostgreSQL server', () => {
+  let rig: PostgresqlRig
+  beforeAll(async () => {
+    rig = await startPostgresql()
+  })
+  afterAll(() => rig?.stop())
+
+  test('its sudden end is an error with a remedy, keeps what was committed, and is got over without a restart', async () => {
+    const store = await openStore({ kind: 'postgresql', url: rig.url })
+    const notes = await store.role<Tables>('notes', first)
+    await notes.insertInto('note').values({ text: 'committed' }).execute()
+    const torn = notes.transaction().execute(async (transaction) => {
+      await transaction.insertInto('note').values({ text: 'not committed' }).execute()
+      await rig.kill9()
+      await delay(100)
+      await transaction.insertInto('note').values({ text: 'nor this' }).execute()
+    })
+    await expect(torn).rejects.toMatchObject({ code: 'store-unreachable' })
+    await expect(texts(notes)).rejects.toMatchObject({ code: 'store-unreachable' })
+    await expect(store.role('later', {})).rejects.toMatchObject({ code: 'store-unreachable' })
+    await rig.start()
+    expect(await texts(notes)).toEqual(['committed'])
+    await store.close()
+  })
+
+  test('a wrong password is told from an absent server, and is not in the error', async () => {
+    const url = new URL(rig.url)
+    url.password = 'wrong-canary'
+    const store = await openStore({ kind: 'postgresql', url: url.href })
+    const error = await store.role('notes', first).catch((caught) => caught)
+    expect(error).toMatchObject({ code: 'store-refused', detail: { sqlState: '28P01' } })
+    expect(`${error.stack} ${JSON.stringify(error)} ${error.cause}`).not.toContain('wrong-canary')
+    await store.close()
+  })
+
+  test('a login that owns its database and may create roles is enough; one without rights is refused', async () => {
+    const client = new pg.Client(rig.url)
+    await client.connect()
+    await client.query("create role ordinary login createrole password 'ordinary'")
+    await client.query("create role stranger login password 'stranger'")
+    await client.query('create database town owner ordinary')
+    await client.end()
+    const as = (username: string): Promise<Store> => {
+      const url = Object.assign(new URL(rig.url), { username, password: username, pathname: '/town' })
+      return openStore({ kind: 'postgresql', url: url.href })
+    }
+    const store = await as('ordinary')
+    const mine = await store.role<Tables>('mine', first)
+    const yours = await store.role<Tables>('yours', first)
+    await mine.insertInto('note').values({ text: 'mine' }).execute()
+    expect(await texts(yours)).toEqual([])
+    await expect(sql`select * from mine.note`.execute(yours)).rejects.toMatchObject({ code: '42501' })
+    await store.close()
+    const other = await as('stranger')
+    await expect(other.role<Tables>('mine', first)).rejects.toMatchObject({ code: 'store-refused' })
+    await other.close()
+  })
+
+  test('locks and statements have limits', async () => {
+    const store = await openStore({ kind: 'postgresql', url: rig.url }, { waiting: 200, statement: 500 })
+    const notes = await store.role<Tables>('notes', first)
+    await notes.insertInto('note').values({ text: 'locked' }).execute()
+    const touch = (database: Kysely<Tables>) =>
+      database.updateTable('note').set({ count: 1 }).where('text', '=', 'locked').execute()
+    await notes.transaction().execute(async (transaction) => {
+      await touch(transaction)
+      await expect(touch(notes)).rejects.toMatchObject({ code: '55P03' })
+    })
+    await expect(sql`select pg_sleep(5)`.execute(notes)).rejects.toMatchObject({ code: '57014' })
+    await store.close()
   })
 })
 

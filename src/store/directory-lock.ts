@@ -68,6 +68,7 @@ async function identity(pid: number): Promise<string> {
 }
 
 function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid < 1) return false // kill(0) and kill(-n) mean process groups
   try {
     return process.kill(pid, 0)
   } catch (error) {

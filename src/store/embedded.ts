@@ -5,7 +5,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import pg from 'pg'
 import { columnTypes } from './column-values.ts'
 import { lockDirectory } from './directory-lock.ts'
-import { type Engine, LIMITS } from './engine.ts'
+import type { Engine, WaitingLimits } from './engine.ts'
 import { StoreError } from './failures.ts'
 import { isTerminate } from './wire.ts'
 
@@ -14,12 +14,13 @@ import { isTerminate } from './wire.ts'
  * against power loss (it runs with fsync off): for trying and development.
  * @throws StoreError `store-in-use`, `store-unopenable`
  */
-export async function openEmbedded(directory: string): Promise<Engine> {
+export async function openEmbedded(directory: string, limits: WaitingLimits): Promise<Engine> {
   const lock = await lockDirectory(directory)
   const worker = new Worker(
     // The built package holds .js; Node runs .ts from a checkout.
     new URL(`./embedded-worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
-    { workerData: { directory: join(directory, 'data'), limits: LIMITS } },
+    // Flags of the process, such as --input-type, are not for a file.
+    { workerData: { directory: join(directory, 'data'), limits }, execArgv: [] },
   )
   try {
     await once(worker, 'message')
@@ -39,7 +40,7 @@ export async function openEmbedded(directory: string): Promise<Engine> {
         // One connection per pool: the session is single anyway, and order within a role stays that of its calls.
         max: 1,
         idleTimeoutMillis: 0,
-        connectionTimeoutMillis: LIMITS.connecting,
+        connectionTimeoutMillis: limits.connecting,
         types: columnTypes,
         ssl: false,
         user: 'postgres',

@@ -11,18 +11,26 @@ export interface Engine {
 }
 
 /** Milliseconds after which nobody waits any longer. */
-export const LIMITS = {
+export interface WaitingLimits {
   /** For a connection: a free one of the pool, or a new one. */
-  connecting: 10 * SECOND,
+  readonly connecting: number
   /** For a lock, or for the turn on the embedded database. */
-  waiting: 10 * SECOND,
+  readonly waiting: number
   /** For one statement (PostgreSQL only: the embedded database cannot be interrupted). */
-  statement: 15 * SECOND,
+  readonly statement: number
   /** Between two statements of one transaction. */
-  idleInTransaction: 30 * SECOND,
+  readonly idleInTransaction: number
   /** For one statement of a migration. */
+  readonly migration: number
+}
+
+export const waitingLimits: WaitingLimits = {
+  connecting: 10 * SECOND,
+  waiting: 10 * SECOND,
+  statement: 15 * SECOND,
+  idleInTransaction: 30 * SECOND,
   migration: 600 * SECOND,
-} as const
+}
 
 /** `pool` for kysely, with errors made fit for logs and told apart: what SQL refuses, and a database that is away. */
 export function guardPool(pool: pg.Pool): PostgresPool {

@@ -1,5 +1,5 @@
 export { storedTime, type TimeColumn } from './column-values.ts'
-export { isUniqueViolation } from './engine.ts'
+export { isUniqueViolation, type WaitingLimits } from './engine.ts'
 export { StoreError, type StoreErrorCode, storeFailures } from './failures.ts'
 export type { Migration, Migrations } from './migrations.ts'
 export { openStore, type Store, type StoreLocation } from './store.ts'

@@ -17,7 +17,7 @@ const MIGRATION_LOCK = 0x6b617a61
 /**
  * Creates SQL role and schema `role` if absent and applies what is missing, all in one transaction. The owner keeps the
  * tables; the role may read and write rows, but not change tables, triggers or rights.
- * @throws StoreError `migrations-unordered`, `migration-failed` (nothing changed), `schema-newer`
+ * @throws StoreError `migrations-unordered`, `migration-failed` (nothing changed), `schema-newer`, `store-refused`
  */
 export async function migrate(owner: Kysely<never>, role: string, migrations: Migrations): Promise<void> {
   const names = Object.keys(migrations)
@@ -26,7 +26,9 @@ export async function migrate(owner: Kysely<never>, role: string, migrations: Mi
 
   await owner.transaction().execute(async (transaction) => {
     await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction)
-    await prepare(transaction, role)
+    await prepare(transaction, role).catch((cause) => {
+      throw cause.code === '42501' ? new StoreError('store-refused', { role, sqlState: '42501' }, { cause }) : cause
+    })
     const { rows } = await sql<{ name: string }>`
       select name from store.migration where role = ${role} order by name`.execute(transaction)
     const unknown = rows.find(({ name }, i) => name !== names[i])

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { openEmbedded } from './embedded.ts'
-import { type Engine, guardPool } from './engine.ts'
+import { type Engine, guardPool, type WaitingLimits, waitingLimits } from './engine.ts'
 import { StoreError } from './failures.ts'
 import { type Migrations, migrate } from './migrations.ts'
 import { openPostgresql } from './postgresql.ts'
@@ -28,11 +28,12 @@ export interface Store {
  * Opens the database; connects to a server only when a role is asked for.
  * @throws StoreError `store-in-use`, `store-unopenable`
  */
-export async function openStore(location: StoreLocation): Promise<Store> {
+export async function openStore(location: StoreLocation, limits: Partial<WaitingLimits> = {}): Promise<Store> {
+  const all = { ...waitingLimits, ...limits }
   const engine: Engine =
     location.kind === 'embedded'
-      ? await openEmbedded(location.directory)
-      : openPostgresql(location.url, location.connections ?? 8)
+      ? await openEmbedded(location.directory, all)
+      : openPostgresql(location.url, location.connections ?? 8, all)
   const databases: Kysely<never>[] = []
   const connect = (role?: string): Kysely<never> =>
     new Kysely<never>({ dialect: new PostgresDialect({ pool: guardPool(engine.pool(role)) }) })
