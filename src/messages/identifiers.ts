@@ -1,7 +1,6 @@
 import { z } from 'zod'
+import { KAZASU_ARC } from '#pki'
 
-/** K, the arc of this project's object identifiers (protocol.md section 1). */
-export const KAZASU_ARC = '2.25.228554361468059162334206376685536276904'
 /** K.1: presence statement, in the auxiliary data that the terminal's key authenticates. */
 export const PRESENCE_STATEMENT = `${KAZASU_ARC}.1`
 

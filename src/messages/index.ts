@@ -25,7 +25,6 @@ export {
   BASES,
   type Basis,
   identifier,
-  KAZASU_ARC,
   MECHANISMS,
   type Mechanism,
   NONCE_CLASSES,

@@ -1,0 +1,37 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { concatBytes } from '#bytes'
+import { MINUTE } from '#clock'
+import { type Answer, answer, canonicalJson, decodeCanonical, TOKEN_LIFE } from '#messages'
+import type { Provider } from './context.ts'
+
+const NONCE = new Uint8Array(12)
+const TAG_LENGTH = 16
+
+/**
+ * Key of a stored answer, from the bytes of the proof that it answers: the provider keeps only their hash, so whoever
+ * reads the database cannot read answers, and whoever sends the same bytes again gets the same answer.
+ */
+function answerKey(proofBytes: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', proofBytes, '', 'KAZASU-ANSWER-1', 32))
+}
+
+export function sealAnswer(value: Answer, proofBytes: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', answerKey(proofBytes), NONCE)
+  return concatBytes(cipher.update(canonicalJson(value)), cipher.final(), cipher.getAuthTag())
+}
+
+export function openAnswer(sealed: Uint8Array, proofBytes: Uint8Array): Answer {
+  const decipher = createDecipheriv('aes-256-gcm', answerKey(proofBytes), NONCE, { authTagLength: TAG_LENGTH })
+  decipher.setAuthTag(sealed.subarray(-TAG_LENGTH))
+  return decodeCanonical(answer, concatBytes(decipher.update(sealed.subarray(0, -TAG_LENGTH)), decipher.final()))
+}
+
+/** Erases answers 10 minutes after their tokens ended; verdict and index remain. */
+export async function eraseAnswers({ database, clock }: Provider): Promise<void> {
+  await database
+    .updateTable('seen')
+    .set({ answer: null, claims: null })
+    .where('answer', 'is not', null)
+    .where('answered_at', '<', clock.now() - TOKEN_LIFE * 1000 - 10 * MINUTE)
+    .execute()
+}

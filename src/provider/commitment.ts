@@ -1,0 +1,209 @@
+import { encodeBase64url } from '#bytes'
+import { HOUR, timeText } from '#clock'
+import { type PresenceClaims, TOKEN_LIFE } from '#messages'
+import type { IssuedNonce, VerifiedProof } from '#proof'
+import { isUniqueViolation } from '#store'
+import type { Provider } from './context.ts'
+import { acceptedEvidence } from './evidence-record.ts'
+import { ProviderError } from './failures.ts'
+import { cardWitness, issuePairwiseId, obtainPerson, type Person } from './identities.ts'
+import { appendEvidence, sealEvidence } from './log.ts'
+import type { PolicyRow } from './policy.ts'
+import type { CommittedTap } from './release.ts'
+import { type CheckedStatus, requireFresh } from './status.ts'
+import { proofKey, type Submission, statementKey } from './submission.ts'
+import type { ProviderTransaction, TokenClaims } from './tables.ts'
+
+/** What the checks (d) to (j) found. */
+export interface CheckedTap {
+  readonly nonce: IssuedNonce
+  readonly policy: PolicyRow
+  readonly verified: VerifiedProof
+  readonly status: CheckedStatus
+  readonly link: Uint8Array
+}
+
+/**
+ * (k): all or nothing, and everything that could have changed since it was checked is compared again under a lock.
+ * @throws ProviderError naming what changed; nothing has moved then
+ */
+export async function commitTap(provider: Provider, submission: Submission, tap: CheckedTap): Promise<CommittedTap> {
+  const jti = () => encodeBase64url(provider.random.bytes(16))
+  const tokenIds = new Map(['', ...submission.proof.consentRecord.audiences].map((audience) => [audience, jti()]))
+  const sealed = await sealEvidence(acceptedEvidence(submission, tap, [...tokenIds.values()]), provider)
+  return provider.database.transaction().execute(async (transaction) => {
+    await spendNonce(provider, transaction, tap.nonce.nonce)
+    await advanceTerminal(provider, transaction, submission)
+    await confirmInstitution(transaction, submission)
+    await recordLeg(provider, transaction, submission, tap)
+    const person = await obtainPerson(provider, transaction, tap.link)
+    await countTap(provider, transaction, person, submission.terminal.id, tap.policy.quota)
+    requireFresh(tap.status, provider.clock.now())
+    const claims = await composeClaims(provider, transaction, submission, tap, person, tokenIds)
+    const index = await appendEvidence(transaction, sealed)
+    await transaction
+      .insertInto('seen')
+      .values({
+        terminal: submission.terminal.id,
+        statement_hash: statementKey(submission),
+        prev: submission.device.claims.prev,
+        proof_hash: proofKey(submission),
+        verdict: 'accepted',
+        code: null,
+        leaf_index: index,
+        claims: JSON.stringify(claims),
+        answer: null,
+        answered_at: null,
+      })
+      .execute()
+    return { claims, index }
+  })
+}
+
+async function spendNonce(provider: Provider, transaction: ProviderTransaction, nonce: string): Promise<void> {
+  const spent = await transaction
+    .updateTable('nonce')
+    .set({ state: 'accepted' })
+    .where('nonce', '=', nonce)
+    .where('state', '=', 'issued')
+    .where('expires_at', '>', provider.clock.now())
+    .returning('nonce')
+    .executeTakeFirst()
+  if (!spent) throw new ProviderError('nonce-used')
+}
+
+/** The statement's place in the terminal's chain, and the terminal still being what check (a) found. */
+export async function advanceTerminal(
+  provider: Provider,
+  transaction: ProviderTransaction,
+  submission: Submission,
+  states: readonly ('active' | 'enrolled')[] = ['active'],
+): Promise<void> {
+  const { terminal, device } = submission
+  const now = provider.clock.now()
+  const advanced = await transaction
+    .updateTable('terminal')
+    .set({ head: statementKey(submission), counter: device.claims.counter, last_seen_at: now })
+    .where('id', '=', terminal.id)
+    .where('state', 'in', [...states])
+    .where('suspend_epoch', '=', terminal.suspendEpoch)
+    .where('head', '=', device.claims.prev)
+    .where('counter', '<', device.claims.counter)
+    .where((row) => row.or([row('lease', 'is', null), row('lease_until', '>', now)]))
+    .returning('id')
+    .executeTakeFirst()
+  if (advanced) return
+  const current = await transaction
+    .selectFrom('terminal')
+    .select(['state', 'suspend_epoch', 'lease', 'lease_until'])
+    .where('id', '=', terminal.id)
+    .executeTakeFirst()
+  if (current?.state === 'suspended') throw new ProviderError('terminal-suspended')
+  if (!current || !states.some((state) => state === current.state)) throw new ProviderError('terminal-not-active')
+  if (current.suspend_epoch !== terminal.suspendEpoch) throw new ProviderError('terminal-changed')
+  if (current.lease !== null && (current.lease_until ?? 0) <= now) throw new ProviderError('lease-expired')
+  throw new ProviderError('counter-gap')
+}
+
+async function confirmInstitution(transaction: ProviderTransaction, { terminal }: Submission): Promise<void> {
+  const row = await transaction
+    .selectFrom('institution')
+    .select('id')
+    .where('id', '=', terminal.institution)
+    .where('state', '=', 'active')
+    .where('epoch', '=', terminal.institutionEpoch)
+    .forShare()
+    .executeTakeFirst()
+  if (!row) throw new ProviderError('institution-suspended')
+}
+
+async function recordLeg(
+  provider: Provider,
+  transaction: ProviderTransaction,
+  { terminal, proof }: Submission,
+  { verified }: CheckedTap,
+): Promise<void> {
+  try {
+    await transaction
+      .insertInto('leg')
+      .values({
+        consent_hash: encodeBase64url(verified.consentHash),
+        nonce: proof.nonce,
+        terminal: terminal.id,
+        leg_hash: encodeBase64url(verified.legHash),
+        accepted_at: provider.clock.now(),
+      })
+      .execute()
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new ProviderError('consent-used', {}, { cause: error })
+    throw error
+  }
+}
+
+async function countTap(
+  provider: Provider,
+  transaction: ProviderTransaction,
+  person: Person,
+  terminal: string,
+  quota: number,
+): Promise<void> {
+  const hour = Math.floor(provider.clock.now() / HOUR)
+  const { taps } = await transaction
+    .insertInto('quota')
+    .values({ person: person.id, terminal, hour, taps: 1 })
+    .onConflict((conflict) =>
+      conflict.columns(['person', 'terminal', 'hour']).doUpdateSet(({ eb }) => ({ taps: eb('quota.taps', '+', 1) })),
+    )
+    .returning('taps')
+    .executeTakeFirstOrThrow()
+  if (taps > quota) throw new ProviderError('quota-exceeded')
+}
+
+async function composeClaims(
+  provider: Provider,
+  transaction: ProviderTransaction,
+  { terminal, proof, receivedAt }: Submission,
+  { nonce, status, link }: CheckedTap,
+  person: Person,
+  tokenIds: ReadonlyMap<string, string>,
+): Promise<TokenClaims> {
+  const { audiences } = proof.consentRecord
+  const [institution, client, services] = await Promise.all([
+    transaction
+      .selectFrom('institution')
+      .select(['audience_id', 'id_epoch'])
+      .where('id', '=', terminal.institution)
+      .executeTakeFirstOrThrow(),
+    transaction.selectFrom('client').select('confirmation').where('id', '=', nonce.client).executeTakeFirstOrThrow(),
+    transaction.selectFrom('service').select(['audience', 'id_epoch']).where('audience', 'in', audiences).execute(),
+  ])
+  const iat = Math.floor(provider.clock.now() / 1000)
+  const shared: Omit<PresenceClaims, 'aud' | 'sub' | 'jti'> = {
+    v: 1,
+    iss: provider.issuer,
+    iat,
+    exp: iat + TOKEN_LIFE,
+    presented: [timeText(nonce.issuedAt), timeText(receivedAt)],
+    institution: nonce.institution,
+    terminal: nonce.terminal,
+    mechanism: nonce.mechanism,
+    basis: nonce.basis,
+    role: nonce.role,
+    purpose: nonce.purpose,
+    certificate: status.certificate,
+    cnf: client.confirmation,
+  }
+  const here = { use: 'institution' as const, audienceId: institution.audience_id, epoch: institution.id_epoch }
+  const { id, returning } = await issuePairwiseId(provider, transaction, person, here)
+  const tokens: PresenceClaims[] = []
+  for (const { audience, id_epoch: epoch } of services) {
+    const issued = await issuePairwiseId(provider, transaction, person, { use: 'asp', audienceId: audience, epoch })
+    tokens.push({ ...shared, aud: audience, sub: issued.id, jti: tokenIds.get(audience) ?? '' })
+  }
+  return {
+    institution: { ...shared, aud: nonce.institution, sub: id, jti: tokenIds.get('') ?? '' },
+    services: tokens,
+    visit: { returning, witness: await cardWitness(provider, link, here) },
+    eligibility: tokens.find(({ aud }) => aud === provider.registerAudience)?.sub ?? null,
+  }
+}

@@ -1,0 +1,49 @@
+import type { webcrypto } from 'node:crypto'
+import type { Clock, Random } from '#clock'
+import type { AuditPublicKey } from '#evidence'
+import type { Eligibility } from '#messages'
+import type { Mac, RevocationSource, Signer } from '#pki'
+import type { Trust } from '#proof'
+import type { PolicyRow } from './policy.ts'
+import type { Database } from './tables.ts'
+
+/** The provider's keys; each has one use. `pairwise` has a version, so that old IDs can still be told apart. */
+export interface ProviderKeys {
+  readonly token: Signer
+  readonly log: Signer
+  /** Signs terminal certificates and nothing else. */
+  readonly dv: Signer
+  /** Opens sealed certificates. */
+  readonly sealing: { readonly publicKey: webcrypto.CryptoKey; readonly privateKey: webcrypto.CryptoKey }
+  readonly link: Mac
+  readonly witness: Mac
+  readonly pairwise: Mac
+  readonly pairwiseVersion: number
+}
+
+/**
+ * Port to the register of insured persons: what it knows of `subject`, its own pairwise ID. Answers in its own time
+ * limit with `unavailable` rather than rejecting: a tap does not fail because a register is away.
+ */
+export type LookUpRecord = (request: { readonly subject: string; readonly at: number }) => Promise<Eligibility>
+
+/** What every part of the provider is given. */
+export interface Provider {
+  readonly id: string
+  /** `iss` of tokens: the origin under which the key set is published. */
+  readonly issuer: string
+  readonly database: Database
+  readonly clock: Clock
+  readonly random: Random
+  readonly keys: ProviderKeys
+  /** The auditor's public key; nobody here can open a record of the log. */
+  readonly auditKey: AuditPublicKey
+  readonly policy: readonly PolicyRow[]
+  readonly trust: () => Trust
+  readonly revocation: RevocationSource
+  readonly lookUpRecord: LookUpRecord
+  /** The audience that `lookUpRecord` belongs to. */
+  readonly registerAudience: string
+  /** Counts a verdict: `accepted`, or the code of the refusal. */
+  readonly count: (verdict: string) => void
+}

@@ -1,0 +1,107 @@
+import { encodeBase64url } from '#bytes'
+import { MINUTE, SECOND, type Time, timeText } from '#clock'
+import type { NonceRequest, NonceRow } from '#messages'
+import type { IssuedNonce } from '#proof'
+import type { Provider } from './context.ts'
+import { ProviderError } from './failures.ts'
+import { findPolicy, type PolicyRow } from './policy.ts'
+import type { IdentifiedTerminal } from './terminals.ts'
+
+/** Life of a nonce of class `tap`. */
+const NONCE_LIFE = 60 * SECOND
+/** How long a spent or expired nonce is kept, so that its second use is named rather than unknown. */
+const NONCE_MEMORY = 60 * MINUTE
+
+/**
+ * Message 1: nonces for one occasion, if the policy table allows the terminal to ask.
+ * @throws ProviderError `terminal-suspended`, `terminal-not-active`, `policy-refused`, `client-unknown`
+ */
+export async function issueNonces(
+  provider: Provider,
+  terminal: IdentifiedTerminal,
+  request: NonceRequest,
+  count: number,
+): Promise<readonly NonceRow[]> {
+  if (terminal.state === 'suspended') throw new ProviderError('terminal-suspended')
+  if (terminal.state !== 'active') throw new ProviderError('terminal-not-active')
+  if (request.role !== 'holder') throw new ProviderError('policy-refused', { member: 'role' })
+  if (!findPolicy(provider.policy, { ...request, attended: terminal.attended })) {
+    throw new ProviderError('policy-refused', { purpose: request.purpose, mechanism: request.mechanism })
+  }
+  const client = await provider.database
+    .selectFrom('client')
+    .select('institution')
+    .where('id', '=', request.client)
+    .executeTakeFirst()
+  if (client?.institution !== terminal.institution) throw new ProviderError('client-unknown')
+  const issuedAt = provider.clock.now()
+  const expiresAt = issuedAt + NONCE_LIFE
+  const { client: clientId, purpose, mechanism, basis, role } = request
+  const occasion = { client: clientId, purpose, mechanism, basis, role, class: 'tap' as const }
+  const nonces = Array.from({ length: count }, () => encodeBase64url(provider.random.bytes(32)))
+  await provider.database
+    .insertInto('nonce')
+    .values(
+      nonces.map((nonce) => ({
+        nonce,
+        ...occasion,
+        provider: provider.id,
+        institution: terminal.institution,
+        terminal: terminal.id,
+        bundle: null,
+        prior: null,
+        issued_at: issuedAt,
+        expires_at: expiresAt,
+      })),
+    )
+    .execute()
+  return nonces.map((nonce) => ({ v: 1, nonce, ...occasion, expiresAt: timeText(expiresAt) }))
+}
+
+/**
+ * Check (d): the row of a nonce that this terminal may still spend on a tap, with the policy row it was issued under.
+ * @throws ProviderError `nonce-unknown`, `nonce-used`, `nonce-expired`, `policy-refused`
+ */
+export async function findNonce(
+  provider: Provider,
+  nonce: string,
+  terminal: IdentifiedTerminal,
+  at: Time,
+): Promise<{ readonly nonce: IssuedNonce; readonly policy: PolicyRow }> {
+  const row = await provider.database.selectFrom('nonce').selectAll().where('nonce', '=', nonce).executeTakeFirst()
+  if (!row || row.terminal !== terminal.id || row.class !== 'tap') throw new ProviderError('nonce-unknown')
+  if (row.state !== 'issued') throw new ProviderError('nonce-used')
+  if (row.expires_at <= at) throw new ProviderError('nonce-expired')
+  const policy = findPolicy(provider.policy, { ...row, attended: terminal.attended })
+  if (!policy) throw new ProviderError('policy-refused')
+  const { issued_at: issuedAt, expires_at: expiresAt, bundle, prior, state: _, ...occasion } = row
+  return {
+    policy,
+    nonce: {
+      ...occasion,
+      issuedAt,
+      expiresAt,
+      ...(bundle === null ? {} : { bundle }),
+      ...(prior === null ? {} : { prior }),
+    },
+  }
+}
+
+/** Audiences that a client may ask the holder's consent for. */
+export async function audiencesOf(provider: Provider, client: string): Promise<readonly string[]> {
+  const rows = await provider.database
+    .selectFrom('client_audience')
+    .select('audience')
+    .where('client', '=', client)
+    .execute()
+  return rows.map(({ audience }) => audience)
+}
+
+/** Forgets nonces that expired long ago and were never accepted. */
+export async function forgetNonces(provider: Provider): Promise<void> {
+  await provider.database
+    .deleteFrom('nonce')
+    .where('state', '=', 'issued')
+    .where('expires_at', '<', provider.clock.now() - NONCE_MEMORY)
+    .execute()
+}

@@ -1,0 +1,77 @@
+import type { Basis, Mechanism } from '#messages'
+
+/** One row: what a terminal may ask for, and what a certificate's state must be then. Everything else is refused. */
+export interface PolicyRow {
+  readonly purpose: string
+  readonly mechanism: Mechanism
+  readonly basis: Basis
+  /** Terminals this row is for: staff beside them, or nobody. */
+  readonly attended: boolean
+  /** 猶予 – days after its last one on which a certificate still counts. */
+  readonly graceDays: number
+  /** `fresh`: feed or OCSP within 60 s. `crl`: a CRL alone will do, the token then says `not-checked`. */
+  readonly status: 'fresh' | 'crl'
+  /** Consent texts accepted. */
+  readonly texts: readonly { readonly textId: string; readonly lang: string }[]
+  /** Accepted taps of one person at one terminal in an hour. */
+  readonly quota: number
+}
+
+const text = (textId: string) => [
+  { textId, lang: 'ja' },
+  { textId, lang: 'en' },
+]
+
+/** Eligibility still works for three months after a certificate’s end (facts/services.md section 1). */
+const ELIGIBILITY_GRACE = 92
+
+/**
+ * The research profile. Mechanism `institution` stands on no article of law today, so its basis is `none`;
+ * `pin` is art. 38-2 of the JPKI act (公的個人認証法38条2項).
+ */
+export const RESEARCH_POLICY: readonly PolicyRow[] = [true, false].flatMap((attended) => [
+  {
+    purpose: 'eligibility',
+    mechanism: 'institution' as const,
+    basis: 'none' as const,
+    attended,
+    graceDays: ELIGIBILITY_GRACE,
+    status: 'fresh' as const,
+    texts: text('eligibility-1'),
+    quota: 20,
+  },
+  {
+    purpose: 'eligibility',
+    mechanism: 'pin' as const,
+    basis: '38-2-pin' as const,
+    attended,
+    graceDays: ELIGIBILITY_GRACE,
+    status: 'fresh' as const,
+    texts: text('eligibility-pin-1'),
+    quota: 20,
+  },
+  {
+    purpose: 'visit',
+    mechanism: 'institution' as const,
+    basis: 'none' as const,
+    attended,
+    graceDays: 0,
+    status: 'crl' as const,
+    texts: text('visit-1'),
+    quota: 20,
+  },
+])
+
+/** The row for what is asked, `undefined` if it may not be asked. */
+export function findPolicy(
+  table: readonly PolicyRow[],
+  asked: { readonly purpose: string; readonly mechanism: string; readonly basis: string; readonly attended: boolean },
+): PolicyRow | undefined {
+  return table.find(
+    (row) =>
+      row.purpose === asked.purpose &&
+      row.mechanism === asked.mechanism &&
+      row.basis === asked.basis &&
+      row.attended === asked.attended,
+  )
+}

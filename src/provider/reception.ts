@@ -1,0 +1,54 @@
+import { type Answer, decodeProof, verifyDeviceStatement } from '#messages'
+import { verifyProof } from '#proof'
+import { commitTap } from './commitment.ts'
+import type { Provider } from './context.ts'
+import { linkOfKey } from './identities.ts'
+import { audiencesOf, findNonce } from './nonces.ts'
+import { lookUpEligibility } from './records.ts'
+import { refuse } from './refusal.ts'
+import { releaseAnswer } from './release.ts'
+import { checkStatus } from './status.ts'
+import { recallAnswer, type Submission } from './submission.ts'
+import { identifyTerminal } from './terminals.ts'
+
+/**
+ * Message 5 in, message 6 out: the provider's checks (a) to (l) of protocol.md section 3, in that order.
+ * Until the device statement is verified a refusal moves nothing; after it, a refusal is a transaction and a leaf too.
+ * @param unverified the request body's very bytes
+ * @param thumbprint of the TLS certificate that the terminal presented
+ * @throws ProviderError, ProofError, MessagesError – each with a remedy in the failure catalogue
+ */
+export async function receive(
+  provider: Provider,
+  unverified: Uint8Array,
+  thumbprint: string | undefined,
+): Promise<Answer> {
+  const receivedAt = provider.clock.now()
+  const terminal = await identifyTerminal(provider.database, thumbprint) // (a)
+  const proof = decodeProof(unverified)
+  const device = await verifyDeviceStatement(proof.deviceStatement, terminal.deviceKey) // (b)
+  const submission: Submission = { bytes: unverified, proof, device, terminal, receivedAt }
+  const recalled = await recallAnswer(provider, submission) // (c)
+  if (recalled) return recalled
+  try {
+    const { nonce, policy } = await findNonce(provider, proof.nonce, terminal, receivedAt) // (d)
+    const audiences = await audiencesOf(provider, nonce.client)
+    const verified = await verifyProof(proof, {
+      device,
+      nonce,
+      terminal,
+      policy: { ...policy, audiences },
+      trust: provider.trust(),
+      receivedAt,
+    }) // (e)–(i)
+    const link = await linkOfKey(provider, verified.path.leaf.publicKey)
+    const [status, record] = await Promise.all([
+      checkStatus(provider, verified.path, policy, receivedAt), // (j)
+      lookUpEligibility(provider, link, proof.consentRecord.audiences),
+    ])
+    const committed = await commitTap(provider, submission, { nonce, policy, verified, status, link }) // (k)
+    return await releaseAnswer(provider, submission, committed, record) // (l)
+  } catch (error) {
+    return await refuse(provider, submission, error)
+  }
+}

@@ -1,0 +1,24 @@
+import type { Eligibility } from '#messages'
+import type { Provider } from './context.ts'
+import { findPerson, pairwiseIdOf } from './identities.ts'
+
+/**
+ * What the register of insured persons knows, if the holder agreed that it be asked. Asked while the certificate's
+ * status is being checked; a person never seen before is in no register.
+ */
+export async function lookUpEligibility(
+  provider: Provider,
+  link: Uint8Array,
+  audiences: readonly string[],
+): Promise<Eligibility | undefined> {
+  if (!audiences.includes(provider.registerAudience)) return undefined
+  const person = await findPerson(provider.database, link)
+  if (!person) return { status: 'none' }
+  const audience = { use: 'asp' as const, audienceId: provider.registerAudience, epoch: 0 }
+  return lookUpAgain(provider, await pairwiseIdOf(provider, person, audience))
+}
+
+/** The same question by the ID that the register knows the person by. */
+export async function lookUpAgain(provider: Provider, subject: string | null): Promise<Eligibility | undefined> {
+  return subject === null ? undefined : provider.lookUpRecord({ subject, at: provider.clock.now() })
+}

@@ -1,0 +1,100 @@
+import { decodeBase64url } from '#bytes'
+import type { RegisteredTerminal } from '#proof'
+import { ProviderError } from './failures.ts'
+import type { Database, TerminalState } from './tables.ts'
+
+/** A terminal as check (a) finds it; epochs as of this moment, compared again when a tap commits. */
+export interface IdentifiedTerminal extends RegisteredTerminal {
+  readonly id: string
+  readonly institution: string
+  readonly attended: boolean
+  readonly state: TerminalState
+  readonly suspendEpoch: number
+  readonly institutionEpoch: number
+  readonly deviceKey: Uint8Array
+  readonly head: string
+  readonly counter: number
+}
+
+/** `prev` of a terminal's first device statement: 32 zero bytes. */
+export const FIRST_HEAD = 'A'.repeat(43)
+
+/**
+ * Check (a): the terminal whose TLS certificate this is.
+ * @throws ProviderError `terminal-unknown`
+ */
+export async function identifyTerminal(
+  database: Database,
+  thumbprint: string | undefined,
+): Promise<IdentifiedTerminal> {
+  const row = thumbprint
+    ? await database
+        .selectFrom('terminal')
+        .innerJoin('institution', 'institution.id', 'terminal.institution')
+        .selectAll('terminal')
+        .select('institution.epoch as institution_epoch')
+        .where('thumbprint', '=', thumbprint)
+        .executeTakeFirst()
+    : undefined
+  if (!row) throw new ProviderError('terminal-unknown')
+  const certificates = await database
+    .selectFrom('terminal_certificate')
+    .select('cert_hash')
+    .where('terminal', '=', row.id)
+    .where('withdrawn_at', 'is', null)
+    .execute()
+  return {
+    id: row.id,
+    institution: row.institution,
+    attended: row.attended,
+    state: row.state,
+    suspendEpoch: row.suspend_epoch,
+    institutionEpoch: row.institution_epoch,
+    deviceKey: row.device_key,
+    head: row.head,
+    counter: row.counter,
+    operator: row.operator,
+    lease: row.lease,
+    certHashes: certificates.map(({ cert_hash }) => cert_hash),
+  }
+}
+
+/** Stops a terminal at once: nothing that is being checked now can commit afterwards. */
+export async function suspendTerminal(database: Database, id: string): Promise<void> {
+  const done = await database
+    .updateTable('terminal')
+    .set(({ eb }) => ({ state: 'suspended', suspend_epoch: eb('suspend_epoch', '+', 1) }))
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (done.numUpdatedRows === 0n) throw new ProviderError('not-found', { what: 'terminal' })
+}
+
+/** Makes an enrolled or suspended terminal work. @throws ProviderError `not-found` */
+export async function activateTerminal(database: Database, id: string): Promise<void> {
+  const done = await database
+    .updateTable('terminal')
+    .set(({ eb }) => ({ state: 'active', suspend_epoch: eb('suspend_epoch', '+', 1) }))
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (done.numUpdatedRows === 0n) throw new ProviderError('not-found', { what: 'terminal' })
+}
+
+/** Withdraws a terminal's certificate; taps under way with it cannot commit. */
+export async function withdrawCertificate(database: Database, certHash: string, at: number): Promise<void> {
+  decodeBase64url(certHash)
+  await database.transaction().execute(async (transaction) => {
+    const row = await transaction
+      .updateTable('terminal_certificate')
+      .set({ withdrawn_at: at })
+      .where('cert_hash', '=', certHash)
+      .where('withdrawn_at', 'is', null)
+      .returning('terminal')
+      .executeTakeFirst()
+    if (!row) throw new ProviderError('not-found', { what: 'certificate' })
+    await transaction
+      .updateTable('terminal')
+      .set(({ eb }) => ({ suspend_epoch: eb('suspend_epoch', '+', 1) }))
+      .where('id', '=', row.terminal)
+      .execute()
+  })
+}
