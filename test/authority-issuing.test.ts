@@ -5,8 +5,21 @@ import { join } from 'node:path'
 import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createVirtualClock, DAY, japanDate, systemClock, systemRandom } from '#clock'
-import { decodeCvc, type Signer, trustCvca, verifyCvc } from '#pki'
+import {
+  decodeCertificate,
+  decodeCvc,
+  decodeOtherNames,
+  issueCertificate,
+  type JpkiKind,
+  jpkiAuthority,
+  type Signer,
+  trustAnchor,
+  trustCvca,
+  verifyCvc,
+  verifyPath,
+} from '#pki'
 import { openStore, type Store } from '#store'
+import { type CertificateRequest, createCertificateRegister } from '../src/authority/certificates.ts'
 import { openInstitutionRoot } from '../src/authority/institution-certificates.ts'
 import { type AuthorityTables, authorityMigrations } from '../src/authority/migrations.ts'
 import { createRegistry, possessionStatement } from '../src/authority/registry.ts'
@@ -149,5 +162,135 @@ describe('registry', () => {
     })
     expect(text).toContain('certificate verified')
     expect(decodeCvc(certificate.raw).car).toBe(root.cvca.chr)
+  })
+})
+
+describe('certificate register', () => {
+  const caSigners = {
+    'user-authentication': createThrowawaySigner('rsa-pkcs1-sha256'),
+    'digital-signature': createThrowawaySigner('rsa-pkcs1-sha256'),
+  }
+  const card = createThrowawaySigner('rsa-pkcs1-sha256')
+  const issueCa = (kind: JpkiKind, signer: Signer) => {
+    const period = { notBefore: start - 3650 * DAY, notAfter: start + 3650 * DAY }
+    return issueCertificate(
+      jpkiAuthority(kind, { serial: Uint8Array.of(1), publicKey: signer.publicKey, ...period }),
+      signer,
+    )
+  }
+  const openRegister = async (signers: typeof caSigners | Record<keyof typeof caSigners, Signer> = caSigners) => {
+    const authorities = {
+      'user-authentication': {
+        certificate: await issueCa('userAuthentication', caSigners['user-authentication']),
+        signer: signers['user-authentication'],
+      },
+      'digital-signature': {
+        certificate: await issueCa('signature', caSigners['digital-signature']),
+        signer: signers['digital-signature'],
+      },
+    }
+    const settings = { clock, random: systemRandom, ocsp: 'http://authority.kazasu.test/ocsp' }
+    return { authorities, register: createCertificateRegister(database, authorities, settings) }
+  }
+  const request: CertificateRequest = {
+    kind: 'user-authentication',
+    holder: 'resident-1',
+    publicKey: card.publicKey,
+    locality: { prefecture: 'Tokyo-to', city: 'Chofu-shi' },
+    birthDate: '1980-05-05',
+  }
+  const attributes = { name: '架空 太郎', address: '東京都調布市架空一丁目', sex: '1' } as const
+
+  test('a user-authentication certificate leads to the CA, ends at midnight in Japan on a birthday and names nobody', async () => {
+    const { authorities, register } = await openRegister()
+    const entry = await register.issue(request, 'operator-1')
+    expect(entry.state).toBe('issued')
+    const leaf = decodeCertificate(entry.der!)
+    const anchors = [trustAnchor(authorities['user-authentication'].certificate)]
+    expect(verifyPath(leaf, { anchors, at: start, keyUsage: 'digitalSignature' }).validity).toBe('current')
+    expect(new Date(leaf.notAfter).toISOString()).toMatch(/-05-05T14:59:59\.000Z$/)
+    expect(Buffer.from(leaf.subject).toString('latin1')).toMatch(/KAZASUTEST[0-9A-Z]{13}$/)
+    expect((await register.find('user-authentication', entry.serial))?.holder).toBe('resident-1')
+    expect(await register.find('digital-signature', entry.serial)).toBeUndefined()
+  })
+  test('a signature certificate states the attributes', async () => {
+    const { register } = await openRegister()
+    const entry = await register.issue({ ...request, kind: 'digital-signature', attributes }, 'operator-1')
+    const names = decodeOtherNames(decodeCertificate(entry.der!).extensions.get('2.5.29.17')!.value)
+    expect([...names.values()]).toEqual(['架空 太郎', '319800505', '1', attributes.address, '00000', '00000000000'])
+  })
+  test('a certificate may have expired before it was issued: this is a test authority', async () => {
+    const { register } = await openRegister()
+    const validity = { notBefore: start - 400 * DAY, notAfter: start - 30 * DAY }
+    const entry = await register.issue({ ...request, validity }, 'operator-1')
+    expect(decodeCertificate(entry.der!).notAfter).toBe(Math.floor(validity.notAfter / 1000) * 1000)
+  })
+  test.each<[string, Partial<CertificateRequest>, string]>([
+    [
+      'a period that ends before it begins',
+      { validity: { notBefore: start, notAfter: start - 1 } },
+      'validity-refused',
+    ],
+    ['an end beyond the CA', { validity: { notBefore: start, notAfter: start + 3651 * DAY } }, 'validity-refused'],
+    ['a beginning before the CA', { validity: { notBefore: start - 3651 * DAY, notAfter: start } }, 'validity-refused'],
+    ['attributes in an authentication certificate', { attributes }, 'subject-required'],
+    ['a signature certificate of nobody', { kind: 'digital-signature' }, 'subject-required'],
+    ['a P-256 key', { publicKey: dvSigner.publicKey }, 'public-key-refused'],
+    ['no key at all', { publicKey: new Uint8Array() }, 'public-key-refused'],
+  ])('%s is refused and leaves no intent', async (_name, change, code) => {
+    const { register } = await openRegister()
+    const before = (await register.list({ limit: 1000 })).length
+    await expect(register.issue({ ...request, ...change }, 'operator-1')).rejects.toMatchObject({ code })
+    expect((await register.list({ limit: 1000 })).length).toBe(before)
+  })
+  test('a signer that dies leaves a serial that can be seen and revoked; the same happens if it is revoked meanwhile', async () => {
+    const dying: Signer = { ...card, sign: () => Promise.reject(new Error('power cut')) }
+    const { register } = await openRegister({ 'user-authentication': dying, 'digital-signature': dying })
+    await expect(register.issue({ ...request, holder: 'resident-2' }, 'operator-1')).rejects.toThrow('power cut')
+    const [intended] = await register.list({ holder: 'resident-2', limit: 10 })
+    expect(intended).toMatchObject({ state: 'intended', der: null })
+    expect((await register.revoke(intended!.serial, 'unspecified', 'operator-1')).state).toBe('revoked')
+
+    const slow: Signer = {
+      ...caSigners['user-authentication'],
+      async sign(data) {
+        const [entry] = await register.list({ holder: 'resident-3', limit: 10 })
+        await register.revoke(entry!.serial, 'keyCompromise', 'operator-1')
+        return caSigners['user-authentication'].sign(data)
+      },
+    }
+    const during = (await openRegister({ 'user-authentication': slow, 'digital-signature': slow })).register
+    const entry = await during.issue({ ...request, holder: 'resident-3' }, 'operator-1')
+    expect(entry).toMatchObject({ state: 'revoked', reason: 'keyCompromise' })
+    expect(entry.der).not.toBeNull()
+  })
+  test('revoked once, listed until the grace is over, never forgotten', async () => {
+    const { register } = await openRegister()
+    const validity = { notBefore: start - 400 * DAY, notAfter: start - 30 * DAY }
+    const { serial } = await register.issue({ ...request, validity }, 'operator-1')
+    await register.revoke(serial, 'superseded', 'operator-1')
+    await expect(register.revoke(serial, 'superseded', 'operator-1')).rejects.toMatchObject({
+      code: 'certificate-already-revoked',
+    })
+    await expect(register.revoke(Uint8Array.of(9), 'superseded', 'operator-1')).rejects.toMatchObject({
+      code: 'certificate-unknown',
+    })
+    const listed = async (grace: number) =>
+      (await register.revoked('user-authentication', grace)).some((entry) => Buffer.compare(entry.serial, serial) === 0)
+    expect(await listed(31 * DAY)).toBe(true)
+    expect(await listed(29 * DAY)).toBe(false)
+    await expect(sql`delete from certificate`.execute(database)).rejects.toMatchObject({ code: '42501' })
+  })
+  test('pages of the register follow each other', async () => {
+    const { register } = await openRegister()
+    const all = await register.list({ limit: 1000 })
+    const paged = []
+    for (let after: Uint8Array | undefined; ; ) {
+      const page = await register.list({ after, limit: 2 })
+      paged.push(...page)
+      if (page.length < 2) break
+      after = page.at(-1)?.serial
+    }
+    expect(paged).toEqual(all)
   })
 })
