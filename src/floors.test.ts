@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 /** ARCHITECTURE.md: a folder imports from lower floors only. */
 const FLOORS: Readonly<Record<string, number>> = {
   failure: -1,
-  ...{ bytes: 0, clock: 0 },
+  ...{ bytes: 0, clock: 0, files: 0 },
   ...{ apdu: 1, pki: 1 },
   ...{ messages: 2, evidence: 2 },
   ...{ proof: 3, keys: 3, card: 3, reader: 3, store: 3, http: 3, administration: 3 },

@@ -1,0 +1,106 @@
+import { CodedError, type FailureCatalogue } from '#failure'
+
+export type TerminalErrorCode =
+  | 'sequence-broken'
+  | 'mechanism-without-sequence'
+  | 'busy'
+  | 'no-tap'
+  | 'step-not-awaited'
+  | 'not-offered'
+  | 'nonce-unavailable'
+  | 'provider-unreachable'
+  | 'proof-pending'
+  | 'card-timeout'
+  | 'state-malformed'
+  | 'unauthorised'
+
+/** What keeps a terminal from finishing a tap, beside what card, reader and provider say themselves. */
+export class TerminalError extends CodedError<TerminalErrorCode> {}
+
+/** HTTP status of each code on the local interface. */
+export const terminalStatuses: Readonly<Record<TerminalErrorCode, number>> = {
+  'sequence-broken': 500,
+  'mechanism-without-sequence': 422,
+  busy: 409,
+  'no-tap': 404,
+  'step-not-awaited': 409,
+  'not-offered': 403,
+  'nonce-unavailable': 503,
+  'provider-unreachable': 503,
+  'proof-pending': 503,
+  'card-timeout': 408,
+  'state-malformed': 500,
+  unauthorised: 401,
+}
+
+const update = { ja: '端末のソフトウェアを更新してください。', en: 'Update the terminal’s software.' }
+const network = {
+  ja: 'ネットワークの接続を確認してください。つながり次第、続きから送信します。急ぐ場合は別の方法で受付してください。',
+  en: 'Check the network; what is waiting is sent when it is back. If it is urgent, use another way of reception.',
+}
+
+export const terminalFailures: FailureCatalogue<TerminalErrorCode> = {
+  'sequence-broken': {
+    cause: { ja: '処理の順序に誤りがあります。', en: 'A step ran before what it needs was there.' },
+    remedy: update,
+  },
+  'mechanism-without-sequence': {
+    cause: { ja: 'この方式の手順は端末にありません。', en: 'The terminal has no sequence for this mechanism.' },
+    remedy: update,
+  },
+  busy: {
+    cause: { ja: '別の受付の途中です。', en: 'Another tap is under way at this terminal.' },
+    remedy: { ja: '終わるまで待つか、取り消してください。', en: 'Wait until it ends, or cancel it.' },
+  },
+  'no-tap': {
+    cause: { ja: 'その受付はありません。', en: 'There is no such tap.' },
+    remedy: { ja: '受付をはじめからやり直してください。', en: 'Start a tap.' },
+  },
+  'step-not-awaited': {
+    cause: { ja: 'いまその入力は求められていません。', en: 'That input is not asked for at this moment.' },
+    remedy: { ja: '画面の案内に従ってください。', en: 'Follow what the screen asks for.' },
+  },
+  'not-offered': {
+    cause: { ja: 'この端末では申し込めない内容です。', en: 'This terminal does not offer that purpose and mechanism.' },
+    remedy: { ja: '選べる項目を確認してください。', en: 'See what the terminal offers, and choose one of these.' },
+  },
+  'nonce-unavailable': {
+    cause: {
+      ja: 'サービス提供機関から受付番号（ノンス）を受け取れません。',
+      en: 'No nonce could be had from the provider.',
+    },
+    remedy: network,
+  },
+  'provider-unreachable': {
+    cause: { ja: 'サービス提供機関に接続できません。', en: 'The provider cannot be reached.' },
+    remedy: network,
+  },
+  'proof-pending': {
+    cause: {
+      ja: '前の受付の送信がまだ終わっていません。',
+      en: 'The proof of an earlier tap has not been answered yet.',
+    },
+    remedy: network,
+  },
+  'card-timeout': {
+    cause: { ja: '時間内にカードが置かれませんでした。', en: 'No card was presented in time.' },
+    remedy: {
+      ja: 'もう一度はじめから操作し、カードをカードリーダーに置いてください。',
+      en: 'Start again and put the card on the reader.',
+    },
+  },
+  'state-malformed': {
+    cause: { ja: '端末の記録ファイルが壊れています。', en: 'The terminal’s own state file cannot be read.' },
+    remedy: {
+      ja: '管理者に連絡し、端末を再同期してください。',
+      en: 'Call an administrator and have the terminal resynchronised.',
+    },
+  },
+  unauthorised: {
+    cause: { ja: '端末の操作用の鍵が正しくありません。', en: 'The key to the terminal’s local interface is wrong.' },
+    remedy: {
+      ja: '端末フォルダーの local-key の内容を使ってください。',
+      en: 'Use the content of the file local-key in the terminal’s folder.',
+    },
+  },
+}
