@@ -14,8 +14,18 @@ export interface Channel {
   send(message: unknown): void
   close(): void
   /** Resolves with the close code (RFC 6455 §7.4) when the channel is over, however that came. */
-  readonly closed: Promise<number>
+  readonly closed: Promise<ChannelEnd>
 }
+
+export interface ChannelEnd {
+  /** 1000 asked for, 1006 the peer was lost, 1007 a malformed message, 1011 our own handler failed. */
+  readonly code: number
+  /** What our handler threw. */
+  readonly cause?: unknown
+}
+
+/** What is done with each message, in order; it may answer on the channel. If it fails, the channel ends with 1011. */
+export type OnMessage<Message> = (message: Message, channel: Channel) => void | Promise<void>
 
 /** Bytes of one message. */
 const MESSAGE_LIMIT = 64 * 1024
@@ -23,12 +33,12 @@ const MESSAGE_LIMIT = 64 * 1024
 const BEAT = 15 * SECOND
 
 const MALFORMED = 1007
+const HANDLER_FAILED = 1011
 
 interface ChannelOptions<Schema extends z.ZodType> {
   readonly clock: Clock
   readonly schema: Schema
-  /** Called with each message in order. */
-  readonly onMessage: (message: z.output<Schema>) => void
+  readonly onMessage: OnMessage<z.output<Schema>>
 }
 
 /** Makes a channel of a WebSocket that is open: on the server, the handler's first argument. */
@@ -42,30 +52,40 @@ export function createChannel<Schema extends z.ZodType>(
     alive = false
     socket.ping()
   })
-  const closed = new Promise<number>((resolve) => {
-    socket.once('close', (code) => {
-      stopBeat()
-      resolve(code)
-    })
-  })
+  let failure: { readonly cause: unknown } | undefined
+  const fail = (cause: unknown): void => {
+    failure ??= { cause }
+    socket.close(HANDLER_FAILED)
+  }
+  const channel: Channel = {
+    send(message) {
+      if (socket.readyState !== WebSocket.OPEN) throw new HttpError('channel-closed')
+      socket.send(JSON.stringify(message))
+    },
+    close: () => socket.close(1000),
+    closed: new Promise((resolve) => {
+      socket.once('close', (code) => {
+        stopBeat()
+        resolve(failure ? { code: HANDLER_FAILED, ...failure } : { code })
+      })
+    }),
+  }
   socket.on('error', () => socket.terminate())
   socket.on('pong', () => {
     alive = true
   })
   socket.on('message', (data: Buffer, isBinary) => {
     alive = true
+    if (socket.readyState !== WebSocket.OPEN) return
     const message = isBinary ? undefined : readMessage(data, schema)
-    if (message) onMessage(message.value)
-    else socket.close(MALFORMED)
+    if (!message) return socket.close(MALFORMED)
+    try {
+      onMessage(message.value, channel)?.catch(fail)
+    } catch (error) {
+      fail(error)
+    }
   })
-  return {
-    send(message) {
-      if (socket.readyState !== WebSocket.OPEN) throw new HttpError('channel-closed')
-      socket.send(JSON.stringify(message))
-    },
-    close: () => socket.close(1000),
-    closed,
-  }
+  return channel
 }
 
 function readMessage<Schema extends z.ZodType>(
@@ -92,7 +112,7 @@ export async function openClientChannel<Schema extends z.ZodType>(
   const { base, connect } = options
   const connection = await new Promise<Duplex>((resolve, reject) => {
     const { protocol, hostname, port, host } = base
-    connect({ protocol, hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port, host }, (error, socket) =>
+    connect({ protocol, hostname, port, host }, (error, socket) =>
       socket ? resolve(socket) : reject(connectionFailure(error)),
     )
   })

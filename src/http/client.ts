@@ -1,8 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Dispatcher, Pool } from 'undici'
 import type { z } from 'zod'
 import { SECOND } from '#clock'
 import { type Answer, acceptAnswer, expectType, mediaType, readAnswerJson, readLimited } from './answer.ts'
-import { type Channel, openClientChannel } from './channel.ts'
+import { type Channel, type OnMessage, openClientChannel } from './channel.ts'
 import { type ConnectionOptions, connectionFailure, createConnector } from './connection.ts'
 import { HttpError } from './failures.ts'
 import { PROBLEM_TYPE } from './problem.ts'
@@ -61,7 +62,7 @@ export interface HttpClient {
   openChannel<Schema extends z.ZodType>(
     path: string,
     schema: Schema,
-    onMessage: (message: z.output<Schema>) => void,
+    onMessage: OnMessage<z.output<Schema>>,
   ): Promise<Channel>
   /** Makes sure that a connection is open, so that the next call pays for no handshake. */
   warm(): Promise<void>
@@ -129,7 +130,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         },
       })
       const type = mediaType(answer.headers)
-      return acceptAnswer({ status: answer.statusCode, type, body: await readLimited(answer.body, call.limit) })
+      const body = await readLimited(answer.body, call.limit)
+      // undici frees a connection one turn of the event loop after its answer; a call made before opens another one.
+      await setImmediate()
+      return acceptAnswer({ status: answer.statusCode, type, body })
     }, call.signal)
   }
 

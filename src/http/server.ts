@@ -22,7 +22,7 @@ import { describeError } from './log.ts'
 import { measure } from './metrics.ts'
 import { type ApiTitle, describeApi } from './openapi.ts'
 import { createExplain, PROBLEM_TYPE, type ProblemSources, preferredLanguage } from './problem.ts'
-import { type TlsIdentity, tlsMaterial } from './tls.ts'
+import { type TlsCredential, tlsMaterial } from './tls.ts'
 import { validatorCompiler } from './validation.ts'
 
 /** Fastify with zod schemas as types. Routes are added to it before `listen`. */
@@ -44,7 +44,7 @@ export interface HttpServerOptions extends ApiTitle, ProblemSources {
   /** 0 takes a free one. */
   readonly port: number
   /** TLS 1.3. `request` asks every client for a certificate: see `clientThumbprint`. */
-  readonly tls?: TlsIdentity & { readonly clientCertificates: 'request' | 'none' }
+  readonly tls?: TlsCredential & { readonly clientCertificates: 'request' | 'none' }
   /** Bytes of a request body; 64 KiB unless given. A route may have its own `bodyLimit`. */
   readonly bodyLimit?: number
   /** Addresses whose `X-Forwarded-For` is believed. */

@@ -4,13 +4,13 @@ import type { FastifyRequest } from 'fastify'
 import { encodeBase64url } from '#bytes'
 
 /** A private key (PEM or a key object) and its certificate (PEM, or DER as bytes). */
-export interface TlsIdentity {
+export interface TlsCredential {
   readonly key: string | KeyObject
   readonly certificate: string | Uint8Array
 }
 
 /** The form that Node's TLS takes. */
-export function tlsMaterial({ key, certificate }: TlsIdentity): { readonly key: string; readonly cert: string } {
+export function tlsMaterial({ key, certificate }: TlsCredential): { readonly key: string; readonly cert: string } {
   return {
     key: typeof key === 'string' ? key : key.export({ type: 'pkcs8', format: 'pem' }).toString(),
     cert: typeof certificate === 'string' ? certificate : new X509Certificate(certificate).toString(),
