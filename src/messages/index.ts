@@ -9,6 +9,20 @@ export {
   verifyDeviceStatement,
 } from './device-statement.ts'
 export { type Eligibility, eligibility } from './eligibility.ts'
+export {
+  type EnrolmentParts,
+  type EnrolmentRequest,
+  enrolmentCodeHash,
+  enrolmentRequest,
+  type Offer,
+  offer,
+  type RenewalRequest,
+  renewalRequest,
+  signEnrolment,
+  type TerminalView,
+  terminalView,
+  verifyEnrolment,
+} from './enrolment.ts'
 export { MessagesError, type MessagesErrorCode, messagesFailures } from './failures.ts'
 export {
   bytesText,

@@ -65,7 +65,7 @@ interface CvcFields extends Pick<Cvc, 'car' | 'chr' | 'publicKey' | 'effective' 
 type CvcBody = Omit<Cvc, 'raw' | 'signature'>
 
 /** An RSA-4096 certificate has about 1,150 bytes; a card has to hold it. */
-const LARGEST_CVC = 2048
+export const LARGEST_CVC = 2048
 const REFERENCE = /^JP[A-Z0-9]{0,9}[0-9]{5}$/
 /** Bits 8–7 of the CHAT (TR-03110-4 §2.2.3): 01, a non-official DV, does not exist in this profile. */
 const ROLES: readonly (CvcRole | undefined)[] = ['terminal', undefined, 'dv', 'cvca']
@@ -139,7 +139,8 @@ function decodeBody(body: Uint8Array): CvcBody {
   return { body, car, chr, ...decodeCvcPublicKey(key, chat.role === 'cvca'), chat, effective, expiry }
 }
 
-function decodeReference(value: Uint8Array): string {
+/** A reference of this profile: `JP`, up to 9 of [A-Z0-9], 5 digits. @throws PkiError `cvc-malformed` */
+export function decodeReference(value: Uint8Array): string {
   const text = Buffer.from(value).toString('latin1')
   if (!REFERENCE.test(text)) throw new PkiError('cvc-malformed', { field: 'reference' })
   return text
@@ -176,7 +177,8 @@ function decodeDate(value: Uint8Array): string {
   return date
 }
 
-function strictly<T>(decode: () => T): T {
+/** What the bytes of a CVC cannot be is `cvc-malformed`. */
+export function strictly<T>(decode: () => T): T {
   try {
     return decode()
   } catch (cause) {
