@@ -1,4 +1,12 @@
 export {
+  type Certificate,
+  type CertificateTemplate,
+  decodeCertificate,
+  isSignedBy,
+  issueCertificate,
+  keyIdentifier,
+} from './certificate.ts'
+export {
   type Chat,
   type Cvc,
   type CvcRole,
@@ -18,8 +26,44 @@ export {
   verifyCvcLink,
 } from './cvc-chain.ts'
 export { type CvcAlgorithm, TERMINAL_AUTHENTICATION } from './cvc-public-key.ts'
+export { issueCvcRequest, type VerifiedCvcRequest, verifyCvcRequest } from './cvc-request.ts'
+export { encodeName, type NameAttribute } from './distinguished-name.ts'
+export {
+  authorityKeyIdentifier,
+  type BasicConstraints,
+  basicConstraints,
+  type Extension,
+  extendedKeyUsage,
+  type KeyUsage,
+  keyUsage,
+  subjectKeyIdentifier,
+} from './extension.ts'
 export { PkiError, type PkiErrorCode, pkiFailures } from './failures.ts'
-export { KAZASU_ARC, KAZASU_CHAT } from './object-identifiers.ts'
+export { decodeOtherNames, dnsName, ipAddress, subjectAlternativeName } from './general-name.ts'
+export {
+  type CardCertificate,
+  crlDistributionName,
+  eraBirthDate,
+  fifthBirthday,
+  HOLDER_STATEMENT,
+  type HolderStatement,
+  type JpkiKind,
+  jpkiAuthority,
+  jpkiAuthorityName,
+  type Locality,
+  signatureCertificate,
+  userAuthenticationCertificate,
+} from './jpki.ts'
+export { EXTENSION, JPKI_POLICY, KAZASU_ARC, KAZASU_CHAT, KEY_PURPOSE, TEST_POLICY } from './object-identifiers.ts'
+export {
+  graceEnd,
+  type PathRequirements,
+  type TrustAnchor,
+  trustAnchor,
+  type VerifiedPath,
+  verifyPath,
+} from './path.ts'
+export { decodeCertificatesPem, encodeCertificatePem } from './pem.ts'
 export {
   algorithmOf,
   decodePublicKey,
@@ -28,3 +72,4 @@ export {
 } from './public-key.ts'
 export { digestInfoSha256, verifyDigestSignature, verifySignature } from './signature.ts'
 export type { Mac, SignatureAlgorithm, Signer } from './signer.ts'
+export { issueTlsCertificate, type TlsIdentity } from './tls-certificate.ts'
