@@ -79,7 +79,10 @@ async function openConnection(link: PcscLink, reader: string, answerWithin: numb
     async transmit(command) {
       if (!open) throw new ReaderError('connection-closed')
       try {
-        return await link.call({ call: 'transmit', session, command }, answerWithin)
+        const response = await link.call({ call: 'transmit', session, command }, answerWithin)
+        // Some drivers (vpcd) say that a card was taken off in the middle of a command by an answer of no bytes.
+        if (response.length < 2) throw new ReaderError('card-removed')
+        return response
       } catch (error) {
         // A card that did not answer may still be at work: nothing more may follow in this session.
         if (error instanceof ReaderError && error.code === 'timeout') open = false
