@@ -133,7 +133,7 @@ export const providerMigrations = {
     );`,
   '0003-evidence': `
     create table log_head (
-      only boolean primary key default true check (only),
+      singleton boolean primary key default true check (singleton),
       size bigint not null
     );
     insert into log_head (size) values (0);

@@ -180,7 +180,7 @@ export interface SpentTokenTable {
 }
 
 export interface LogHeadTable {
-  only: Generated<boolean>
+  singleton: Generated<boolean>
   size: number
 }
 
