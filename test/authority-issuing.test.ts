@@ -10,6 +10,7 @@ import {
   decodeCvc,
   decodeOtherNames,
   issueCertificate,
+  issueCvcRequest,
   type JpkiKind,
   jpkiAuthority,
   type Signer,
@@ -22,7 +23,7 @@ import { openStore, type Store } from '#store'
 import { type CertificateRequest, createCertificateRegister } from '../src/authority/certificates.ts'
 import { openInstitutionRoot } from '../src/authority/institution-certificates.ts'
 import { type AuthorityTables, authorityMigrations } from '../src/authority/migrations.ts'
-import { createRegistry, possessionStatement } from '../src/authority/registry.ts'
+import { createRegistry } from '../src/authority/registry.ts'
 import { createThrowawaySigner } from '../src/pki/throwaway-signer.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'kazasu-authority-'))
@@ -49,9 +50,7 @@ const open = async (signer: Signer = rootSigner, at = clock) => {
   return { root, registry: createRegistry(database, root, { clock: at, random: systemRandom }) }
 }
 async function newApplication(provider: string, holder: string, signer: Signer = dvSigner) {
-  const parts = { provider, holder, publicKey: signer.publicKey }
-  const proof = await signer.sign(possessionStatement(parts))
-  return { ...parts, name: '試験機関', proof, days: 90 }
+  return { provider, name: '試験機関', request: await issueCvcRequest(`JP${holder}00001`, signer), days: 90 }
 }
 
 describe('institution root', () => {
@@ -65,7 +64,7 @@ describe('institution root', () => {
     const { root } = await open()
     const before = (await root.list(0, 1000)).length
     const tomorrow = japanDate(start + DAY)
-    const application = { id: 'none', holder: 'X', publicKey: dvSigner.publicKey, days: 1 }
+    const application = { id: 'none', reference: 'JPX00001', publicKey: dvSigner.publicKey, days: 1 }
     await expect(root.issue(application, tomorrow)).rejects.toMatchObject({ code: 'effective-in-future' })
     expect((await root.list(0, 1000)).length).toBe(before)
   })
@@ -118,25 +117,26 @@ describe('registry', () => {
     await expect(registry.approve(id, 'approver-1', today)).rejects.toMatchObject({ code: 'application-decided' })
     await submit('provider-2', 'NIBAN')
   })
-  test('proof of possession is over provider, holder and key', async () => {
+  test('a reference stays with its key, also after withdrawal, and the root keeps its own', async () => {
     const { registry } = await open()
-    const sound = await newApplication('provider-4', 'YONBAN')
+    const { id } = await registry.submit(await newApplication('provider-4', 'YONBAN'), 'operator-1')
+    await registry.withdraw(id, 'operator-1')
     const other = createThrowawaySigner('ecdsa-p256-sha256')
-    for (const wrong of [
-      { ...sound, provider: 'provider-5' },
-      { ...sound, holder: 'GOBAN' },
-      { ...sound, publicKey: other.publicKey },
-      { ...sound, proof: sound.proof.subarray(1) },
-    ]) {
-      await expect(registry.submit(wrong, 'operator-1')).rejects.toMatchObject({ code: 'possession-unproven' })
-    }
+    const submit = async (holder: string, signer: Signer) =>
+      registry.submit(await newApplication('provider-4', holder, signer), 'operator-1')
+    await expect(submit('YONBAN', other)).rejects.toMatchObject({ code: 'holder-taken' })
+    await expect(submit('KAZASUTST', other)).rejects.toMatchObject({ code: 'holder-taken' })
+    await submit('YONBAN', dvSigner)
   })
-  test('a P-384 key and a broken key are refused', async () => {
+  test('a request with any part changed is refused: it proves that the key is held', async () => {
     const { registry } = await open()
-    const p384 = await newApplication('provider-6', 'ROKU', createThrowawaySigner('ecdsa-p384-sha384'))
-    await expect(registry.submit(p384, 'operator-1')).rejects.toMatchObject({ code: 'public-key-refused' })
-    const broken = { ...p384, publicKey: Uint8Array.of(0x30, 0) }
-    await expect(registry.submit(broken, 'operator-1')).rejects.toMatchObject({ code: 'public-key-refused' })
+    const sound = await newApplication('provider-6', 'ROKU')
+    for (const at of [4, 60, sound.request.length - 80, sound.request.length - 1]) {
+      const request = sound.request.map((byte, position) => (position === at ? byte ^ 1 : byte))
+      await expect(registry.submit({ ...sound, request }, 'operator-1')).rejects.toMatchObject({
+        code: 'request-refused',
+      })
+    }
   })
   test('a signer that dies between intent and signature leaves the intent to be seen, and the act can be completed', async () => {
     const dying: Signer = { ...rootSigner, sign: () => Promise.reject(new Error('power cut')) }

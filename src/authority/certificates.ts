@@ -212,7 +212,7 @@ function requireHolderKey(publicKey: Uint8Array): void {
 }
 
 /** 126 random bits in 16 octets, positive and minimal as a DER INTEGER: serials cannot be walked. */
-function newSerial(random: Random): Uint8Array {
+export function newSerial(random: Random): Uint8Array {
   const serial = random.bytes(16)
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
   return serial

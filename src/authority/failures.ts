@@ -9,7 +9,7 @@ export type AuthorityErrorCode =
   | 'validity-refused'
   | 'effective-in-future'
   | 'today-differs'
-  | 'possession-unproven'
+  | 'request-refused'
   | 'provider-taken'
   | 'holder-taken'
   | 'application-unknown'
@@ -30,7 +30,7 @@ export const authorityStatuses: Readonly<Partial<Record<AuthorityErrorCode, numb
   'validity-refused': 422,
   'effective-in-future': 409,
   'today-differs': 409,
-  'possession-unproven': 422,
+  'request-refused': 422,
   'provider-taken': 409,
   'holder-taken': 409,
   'application-unknown': 404,
@@ -71,8 +71,8 @@ export const authorityFailures: FailureCatalogue<AuthorityErrorCode> = {
       en: 'The public key has a form, type or strength that is not accepted.',
     },
     remedy: {
-      ja: '利用者の証明書には RSA 2048 ビット以上か P-384、機関認証（DV）には P-256 か RSA の鍵を使ってください。',
-      en: 'Use RSA of 2048 bits or more, or P-384, for holders; P-256 or RSA for institution (DV) certificates.',
+      ja: 'RSA 2048〜4096 ビットか P-384 の鍵を使ってください。',
+      en: 'Use RSA of 2048–4096 bits, or P-384.',
     },
   },
   'subject-required': {
@@ -109,14 +109,14 @@ export const authorityFailures: FailureCatalogue<AuthorityErrorCode> = {
     },
     remedy: checkClocks,
   },
-  'possession-unproven': {
+  'request-refused': {
     cause: {
-      ja: '申請の署名が、申請された公開鍵で検証できません。',
-      en: 'The signature of the application is not by the public key applied for.',
+      ja: '証明書発行要求（CVC）の形式、鍵、または署名が受け入れられません。',
+      en: 'The certificate request (CVC) has a form, key or signature that is not accepted.',
     },
     remedy: {
-      ja: '対応する秘密鍵で署名し直してください（署名対象は POST /v1/applications の説明にあります）。',
-      en: 'Sign with the matching private key; what is signed stands in the description of POST /v1/applications.',
+      ja: 'P-256 または RSA 2048〜4096 ビットの鍵で、その鍵自身が署名した要求（TR-03110-3 C.2）を作り直してください。',
+      en: 'Make a request (TR-03110-3 C.2) for a P-256 or RSA 2048–4096 key, signed by that very key.',
     },
   },
   'provider-taken': {
@@ -130,8 +130,14 @@ export const authorityFailures: FailureCatalogue<AuthorityErrorCode> = {
     },
   },
   'holder-taken': {
-    cause: { ja: 'この保有者名は別の機関が使っています。', en: 'Another institution has this holder mnemonic.' },
-    remedy: { ja: '別の保有者名を選んでください。', en: 'Choose another mnemonic.' },
+    cause: {
+      ja: 'この保有者名は別の機関か別の鍵が使っています。',
+      en: 'Another institution, or another key, has this holder reference.',
+    },
+    remedy: {
+      ja: '別の保有者名を選ぶか、鍵を替えた場合は末尾の番号を増やしてください。',
+      en: 'Choose another mnemonic; for a new key of the same holder, raise the number at the end.',
+    },
   },
   'application-unknown': {
     cause: { ja: 'その番号の申請はありません。', en: 'There is no application with this id.' },

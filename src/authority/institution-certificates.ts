@@ -4,13 +4,11 @@ import { type Cvc, type CvcTemplate, decodeCvc, issueCvc, type Signer, trustCvca
 import { storedTime } from '#store'
 import { AuthorityError } from './failures.ts'
 import type { AuthorityTables } from './migrations.ts'
+import type { Application } from './registry.ts'
 
 /** Holder of the institution root, in its name a test. */
-const CVCA_HOLDER = 'KAZASUTST'
+export const CVCA_HOLDER = 'KAZASUTST'
 const CVCA_DAYS = 3650
-
-/** `JP`, holder mnemonic, sequence: a key keeps its reference when its certificate is issued anew. */
-export const holderReference = (holder: string): string => `JP${holder}00001`
 
 /** The day `days` after `date`, both `YYYY-MM-DD`. */
 export function addDays(date: string, days: number): string {
@@ -36,10 +34,11 @@ export interface InstitutionRoot {
   /** The root's self-signed certificate. */
   readonly cvca: Cvc
   /**
-   * A DV certificate for `days`, effective today (Japan), never beyond the root. The intent is committed first.
-   * @throws AuthorityError `effective-in-future`, `public-key-refused`
+   * A DV certificate for `days`, effective today (Japan), never beyond the root; a key keeps its reference. The intent
+   * is committed first.
+   * @throws AuthorityError `effective-in-future`
    */
-  issue(application: { id: string; holder: string; publicKey: Uint8Array; days: number }, today: string): Promise<Cvc>
+  issue(application: Pick<Application, 'id' | 'reference' | 'publicKey' | 'days'>, today: string): Promise<Cvc>
   /** The newest DV certificate of an application. */
   newest(application: string): Promise<Cvc | undefined>
   /** Everything signed or about to be signed, oldest first, after line `after`. */
@@ -92,7 +91,7 @@ export async function openInstitutionRoot(
 
   async function selfSigned(): Promise<Cvc> {
     const effective = japanDate(clock.now())
-    const chr = holderReference(CVCA_HOLDER)
+    const chr = `JP${CVCA_HOLDER}00001`
     const expiry = addDays(effective, CVCA_DAYS)
     const { publicKey } = signer
     return sign({ role: 'cvca', car: chr, chr, pinless: true, publicKey, effective, expiry }, null)
@@ -105,10 +104,9 @@ export async function openInstitutionRoot(
 
   return {
     cvca,
-    async issue({ id, holder, publicKey, days }, today) {
+    async issue({ id, reference: chr, publicKey, days }, today) {
       const last = addDays(today, days)
       const expiry = last < cvca.expiry ? last : cvca.expiry
-      const chr = holderReference(holder)
       const template = { role: 'dv' as const, car: cvca.chr, chr, pinless: true, publicKey, effective: today, expiry }
       const cvc = await sign(template, id)
       verifyCvc(cvc, anchor, today)

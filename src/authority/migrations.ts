@@ -45,9 +45,11 @@ interface ApplicationTable {
   id: string
   provider: string
   name: string
+  /** The middle of `reference`. */
   holder: string
+  reference: string
   public_key: Uint8Array
-  proof: Uint8Array
+  request: Uint8Array
   days: number
   state: ApplicationState
   submitted_by: string
@@ -129,8 +131,9 @@ export const authorityMigrations: Migrations = {
           provider text not null,
           name text not null,
           holder text not null,
+          reference text not null,
           public_key bytea not null,
-          proof bytea not null,
+          request bytea not null,
           days integer not null,
           state text not null check (state in ('submitted', 'approved', 'withdrawn')),
           submitted_by text not null,

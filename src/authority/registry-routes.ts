@@ -35,9 +35,8 @@ export function addRegistryRoutes(scope: HttpApp, registry: Registry, require: R
     },
     async (request, reply) => {
       const { id: person } = require(request, 'operator')
-      const { provider, name, holder, days, publicKey, proof } = request.body
-      const keys = { publicKey: decodeBase64url(publicKey), proof: decodeBase64url(proof) }
-      const application = await registry.submit({ provider, name, holder, days, ...keys }, person)
+      const { provider, name, days, request: unverified } = request.body
+      const application = await registry.submit({ provider, name, days, request: decodeBase64url(unverified) }, person)
       return reply.code(201).send(answer({ application, certificate: undefined }))
     },
   )

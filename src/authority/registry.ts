@@ -1,21 +1,17 @@
 import type { Kysely, Selectable } from 'kysely'
-import { concatBytes } from '#bytes'
 import { type Clock, japanDate, type Random } from '#clock'
-import { algorithmOf, type Cvc, decodePublicKey, PkiError, verifySignature } from '#pki'
+import { type Cvc, PkiError, type VerifiedCvcRequest, verifyCvcRequest } from '#pki'
 import { isUniqueViolation, storedTime } from '#store'
 import { AuthorityError } from './failures.ts'
-import type { InstitutionRoot } from './institution-certificates.ts'
+import { CVCA_HOLDER, type InstitutionRoot } from './institution-certificates.ts'
 import type { ApplicationState, AuthorityTables } from './migrations.ts'
 
-/** What a provider hands in. `proof` is its signature over {@link possessionStatement}: r‖s, or RSA PKCS#1 v1.5. */
+/** What a provider hands in. */
 export interface UnverifiedApplication {
   readonly provider: string
   readonly name: string
-  /** Holder mnemonic, `[A-Z0-9]{1,9}`: the middle of the certificate holder reference. */
-  readonly holder: string
-  /** SubjectPublicKeyInfo of the DV key. */
-  readonly publicKey: Uint8Array
-  readonly proof: Uint8Array
+  /** Certificate request (`7F21`) signed by the DV key it is for: key, holder reference and proof of possession in one. */
+  readonly request: Uint8Array
   /** How long each DV certificate lasts. */
   readonly days: number
 }
@@ -23,6 +19,10 @@ export interface UnverifiedApplication {
 /** An application and its fate. Persons are named by the ids of their keys. */
 export interface Application extends UnverifiedApplication {
   readonly id: string
+  /** Certificate holder reference: `JP`, holder mnemonic, 5 digits. */
+  readonly reference: string
+  /** SubjectPublicKeyInfo of the DV key. */
+  readonly publicKey: Uint8Array
   readonly state: ApplicationState
   readonly submittedBy: string
   readonly submittedAt: number
@@ -34,7 +34,7 @@ export interface Application extends UnverifiedApplication {
 
 /** 機関の登録簿 – which providers may hold a DV certificate, and who decided so. */
 export interface Registry {
-  /** @throws AuthorityError `public-key-refused`, `possession-unproven`, `provider-taken`, `holder-taken` */
+  /** @throws AuthorityError `request-refused`, `provider-taken`, `holder-taken` */
   submit(unverified: UnverifiedApplication, person: string): Promise<Application>
   /**
    * The second person's act. `today` is the date on that person's own machine, so that a wrong clock here cannot date
@@ -57,12 +57,6 @@ export interface Registry {
   list(): Promise<readonly Application[]>
 }
 
-/** What the applicant's key signs: "KAZASU-DV-APPLICATION-1" ‖ 00 ‖ provider ‖ 00 ‖ holder ‖ 00 ‖ SPKI. */
-export function possessionStatement(application: Pick<UnverifiedApplication, 'provider' | 'holder' | 'publicKey'>) {
-  const { provider, holder, publicKey } = application
-  return concatBytes(Buffer.from(`KAZASU-DV-APPLICATION-1\0${provider}\0${holder}\0`), publicKey)
-}
-
 export function createRegistry(
   database: Kysely<AuthorityTables>,
   root: InstitutionRoot,
@@ -76,6 +70,12 @@ export function createRegistry(
     return toApplication(row)
   }
 
+  /** Terminals' certificates name their issuer by reference alone: it never passes to another key. */
+  async function isForOtherKey(reference: string, publicKey: Uint8Array): Promise<boolean> {
+    const query = database.selectFrom('application').select('id').where('reference', '=', reference)
+    return (await query.where('public_key', '<>', publicKey).limit(1).execute()).length > 0
+  }
+
   function requireToday(today: string): void {
     if (today !== japanDate(clock.now()))
       throw new AuthorityError('today-differs', { authority: japanDate(clock.now()) })
@@ -83,14 +83,12 @@ export function createRegistry(
 
   return {
     async submit(unverified, person) {
-      const { provider, name, holder, publicKey, proof, days } = unverified
-      requireDvKey(publicKey)
-      if (
-        !verifySignature(publicKey, algorithmOf(decodePublicKey(publicKey)), possessionStatement(unverified), proof)
-      ) {
-        throw new AuthorityError('possession-unproven')
-      }
-      const columns = { provider, name, holder, public_key: publicKey, proof, days, submitted_by: person }
+      const { provider, name, request, days } = unverified
+      const { chr: reference, publicKey } = verifyRequest(request)
+      const holder = reference.slice(2, -5)
+      if (holder === CVCA_HOLDER || (await isForOtherKey(reference, publicKey)))
+        throw new AuthorityError('holder-taken')
+      const columns = { provider, name, holder, reference, public_key: publicKey, request, days, submitted_by: person }
       const row = await database
         .insertInto('application')
         .values({ id: newId(random), state: 'submitted', submitted_at: now(), ...columns })
@@ -171,15 +169,13 @@ export function createRegistry(
   }
 }
 
-/** P-256, or RSA of 2048–4096 bits: more does not fit a certificate that cards accept. */
-function requireDvKey(publicKey: Uint8Array): void {
+function verifyRequest(unverified: Uint8Array): VerifiedCvcRequest {
   try {
-    const key = decodePublicKey(publicKey)
-    if (key.kind === 'ec' ? key.curve === 'p256' : key.modulus.length <= 512) return
-  } catch (error) {
-    if (!(error instanceof PkiError)) throw error
+    return verifyCvcRequest(unverified)
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause
+    throw new AuthorityError('request-refused', { reason: cause.code }, { cause })
   }
-  throw new AuthorityError('public-key-refused')
 }
 
 /** A random UUID (RFC 9562 §5.4). */
@@ -193,9 +189,9 @@ function newId(random: Random): string {
 }
 
 function toApplication(row: Selectable<AuthorityTables['application']>): Application {
-  const { id, provider, name, holder, proof, days, state } = row
+  const { id, provider, name, reference, request, days, state } = row
   return {
-    ...{ id, provider, name, holder, proof, days, state },
+    ...{ id, provider, name, reference, request, days, state },
     publicKey: row.public_key,
     submittedBy: row.submitted_by,
     submittedAt: row.submitted_at,

@@ -80,14 +80,9 @@ export const applicationRequest = z
     v: version,
     provider: identifier,
     name: words(128),
-    holder: z
-      .string()
-      .regex(/^[A-Z0-9]{1,9}$/)
-      .describe('Middle of the certificate holder reference JP……00001'),
-    publicKey: bytes.describe('SubjectPublicKeyInfo of the DV key, base64url: P-256 or RSA 2048–4096'),
-    proof: bytes.describe(
-      'Signature by the DV key (r‖s, or RSA PKCS#1 v1.5; SHA-256), base64url, over ' +
-        '"KAZASU-DV-APPLICATION-1" 00 provider 00 holder 00 publicKey (DER)',
+    request: bytes.describe(
+      'Card verifiable certificate request, base64url: 7F21 signed by the DV key itself (BSI TR-03110-3 C.2), holder ' +
+        'reference JP + up to 9 of [A-Z0-9] + 5 digits; P-256 or RSA 2048–4096',
     ),
     days: z.int().min(1).max(397).default(90).describe('How long each DV certificate lasts'),
   })
@@ -97,7 +92,7 @@ export const applicationView = z.object({
   id: uuid,
   provider: identifier,
   name: z.string(),
-  holder: z.string(),
+  reference: z.string(),
   publicKey: bytes,
   days: z.int(),
   state: z.enum(['submitted', 'approved', 'withdrawn']),
@@ -171,9 +166,9 @@ export function viewCertificate(entry: CertificateEntry): z.input<typeof certifi
 }
 
 export function viewApplication(application: Application): z.input<typeof applicationView> {
-  const { id, provider, name, holder, days, state, submittedBy, approvedBy, withdrawnBy } = application
+  const { id, provider, name, reference, days, state, submittedBy, approvedBy, withdrawnBy } = application
   return {
-    ...{ id, provider, name, holder, days, state, submittedBy, approvedBy, withdrawnBy },
+    ...{ id, provider, name, reference, days, state, submittedBy, approvedBy, withdrawnBy },
     publicKey: encodeBase64url(application.publicKey),
     submittedAt: timeText(application.submittedAt),
     approvedAt: time(application.approvedAt),
