@@ -33,15 +33,3 @@ export const answer = z.strictObject({
   evidence: evidenceReceipt,
 })
 export type Answer = z.infer<typeof answer>
-
-/** RFC 9457 problem document with our code. */
-export const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  detail: z.string().optional(),
-  remedy: z.object({ ja: z.string(), en: z.string() }).optional(),
-  requestId: z.string().optional(),
-})
-export type Problem = z.infer<typeof problem>

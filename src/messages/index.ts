@@ -1,4 +1,4 @@
-export { type Answer, answer, type EvidenceReceipt, evidenceReceipt, type Problem, problem } from './answer.ts'
+export { type Answer, answer, type EvidenceReceipt, evidenceReceipt } from './answer.ts'
 export { type ConsentRecord, consentHash, consentRecord } from './consent.ts'
 export {
   type DeviceStatement,

@@ -1,5 +1,6 @@
 import type { TracedExchange } from '#apdu'
-import type { Answer, Problem } from '#messages'
+import type { Problem } from '#http'
+import type { Answer } from '#messages'
 import type { StepTime } from './terminal.ts'
 
 /** How a tap can end, other than by an error. */

@@ -72,17 +72,18 @@ export const meetCard: TapStep = {
     const { terminal, desk } = session
     desk.askCard()
     const impatient = new AbortController()
-    const tooLate = new TerminalError('card-timeout')
+    const given = AbortSignal.any([impatient.signal, ...(desk.cancelled ? [desk.cancelled] : [])])
     const waiting = terminal.clock
       .sleep(terminal.cardPatience, impatient.signal)
-      .then(() => impatient.abort(tooLate))
+      .then(() => impatient.abort())
       .catch(() => undefined)
     try {
-      await terminal.reader.waitForCard(impatient.signal)
+      await terminal.reader.waitForCard(given)
     } catch (error) {
-      throw impatient.signal.aborted ? tooLate : error
+      if (desk.cancelled?.aborted) return { ended: { result: 'declined' } }
+      throw impatient.signal.aborted ? new TerminalError('card-timeout') : error
     } finally {
-      impatient.abort(tooLate)
+      impatient.abort()
       await waiting
     }
     const presentFrom = terminal.clock.now()

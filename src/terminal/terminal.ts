@@ -25,6 +25,8 @@ export interface Desk {
   askPin(triesLeft: number): Promise<Uint8Array | undefined>
   /** A step is done; called only after consent. */
   report(step: StepTime): void
+  /** Aborted when whoever stands there walks away or cancels. */
+  readonly cancelled?: AbortSignal
 }
 
 /** One step of a tap and the time it took, milliseconds. */
