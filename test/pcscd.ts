@@ -41,7 +41,8 @@ export async function startPcscd(readers: Readonly<Record<string, number>>): Pro
     // What a pcscd that was killed leaves behind would keep the next one from starting.
     for (const left of ['pcscd.comm', 'pcscd.pid']) rmSync(join(FOLDER, left), { force: true })
     mkdirSync(FOLDER, { recursive: true })
-    daemon = spawn('/usr/sbin/pcscd', ['-f', '-c', configuration], {
+    // Where no namespace takes it along, it dies with its parent.
+    daemon = spawn('setpriv', ['--pdeathsig=KILL', '/usr/sbin/pcscd', '-f', '-c', configuration], {
       env: { ...process.env, LD_PRELOAD: SHIM },
       stdio: 'ignore',
     })
