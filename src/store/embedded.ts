@@ -29,10 +29,13 @@ export async function openEmbedded(directory: string, limits: WaitingLimits): Pr
     throw new StoreError('store-unopenable', { directory }, { cause })
   }
   let running = true
+  let failure: unknown
   const stopped = once(worker, 'exit').finally(() => {
     running = false
   })
-  worker.on('error', () => {}) // every connection hears of it by the end of its port
+  worker.on('error', (error) => {
+    failure = error // open connections hear of it by the end of their port
+  })
 
   return {
     pool: (role) =>
@@ -45,7 +48,10 @@ export async function openEmbedded(directory: string, limits: WaitingLimits): Pr
         ssl: false,
         user: 'postgres',
         database: 'postgres',
-        stream: () => new PortStream(running ? worker : undefined, role),
+        stream: () => {
+          if (!running) throw new StoreError('store-unreachable', { directory }, { cause: failure })
+          return new PortStream(worker, role)
+        },
       }),
     async close() {
       if (running) worker.postMessage('close')
@@ -59,7 +65,7 @@ export async function openEmbedded(directory: string, limits: WaitingLimits): Pr
 class PortStream extends Duplex {
   readonly connect: () => void
 
-  constructor(worker: Worker | undefined, role: string | undefined) {
+  constructor(worker: Worker, role: string | undefined) {
     const { port1: near, port2: far } = new MessageChannel()
     super({
       allowHalfOpen: false,
@@ -82,7 +88,6 @@ class PortStream extends Duplex {
     near.on('message', (bytes: Uint8Array) => this.push(Buffer.from(bytes.buffer)))
     near.on('close', () => this.push(null))
     this.connect = () => {
-      if (!worker) return void this.destroy(new StoreError('store-unreachable'))
       worker.postMessage({ port: far, role }, [far])
       queueMicrotask(() => this.emit('connect'))
     }

@@ -1,0 +1,7 @@
+export { KeysError, type KeysErrorCode, keysFailures } from './failures.ts'
+export type { KeyCreation } from './key-file.ts'
+export { keyId } from './key-id.ts'
+export { createMac, loadMac } from './mac.ts'
+export { openPkcs11, type Pkcs11Place, type Pkcs11Token } from './pkcs11.ts'
+export { loadSealingKey, type SealingKey } from './sealing-key.ts'
+export { createSoftwareSigner, generateSoftwareSigner, loadPrivateKey, loadSigner } from './software-signer.ts'
