@@ -12,7 +12,8 @@ export type TerminalErrorCode =
   | 'proof-pending'
   | 'card-timeout'
   | 'state-malformed'
-  | 'unauthorised'
+  | 'not-enrolled'
+  | 'key-set-malformed'
 
 /** What keeps a terminal from finishing a tap, beside what card, reader and provider say themselves. */
 export class TerminalError extends CodedError<TerminalErrorCode> {}
@@ -30,7 +31,8 @@ export const terminalStatuses: Readonly<Record<TerminalErrorCode, number>> = {
   'proof-pending': 503,
   'card-timeout': 408,
   'state-malformed': 500,
-  unauthorised: 401,
+  'not-enrolled': 500,
+  'key-set-malformed': 502,
 }
 
 const update = { ja: '端末のソフトウェアを更新してください。', en: 'Update the terminal’s software.' }
@@ -96,11 +98,18 @@ export const terminalFailures: FailureCatalogue<TerminalErrorCode> = {
       en: 'Call an administrator and have the terminal resynchronised.',
     },
   },
-  unauthorised: {
-    cause: { ja: '端末の操作用の鍵が正しくありません。', en: 'The key to the terminal’s local interface is wrong.' },
+  'not-enrolled': {
+    cause: { ja: 'この端末はまだ登録されていません。', en: 'This terminal has not been enrolled.' },
     remedy: {
-      ja: '端末フォルダーの local-key の内容を使ってください。',
-      en: 'Use the content of the file local-key in the terminal’s folder.',
+      ja: '管理者から登録コードを受け取り、`kazasu terminal enrol` を実行してください。',
+      en: 'Get an enrolment code from an administrator and run `kazasu terminal enrol`.',
     },
+  },
+  'key-set-malformed': {
+    cause: {
+      ja: 'サービス提供機関の公開鍵の一覧を読めません。',
+      en: 'The provider’s key set lacks a key that the terminal needs.',
+    },
+    remedy: { ja: 'サービス提供機関に連絡してください。', en: 'Call the provider.' },
   },
 }

@@ -8,7 +8,7 @@ import { offerView, tapView } from './tap-view.ts'
 
 const tapPath = z.object({ id: z.string().max(32) })
 
-const terminalView = z.object({
+const frontView = z.object({
   terminal: identifier,
   institution: identifier,
   provider: identifier,
@@ -17,7 +17,7 @@ const terminalView = z.object({
   reader: z.string(),
   offers: z.array(offerView),
 })
-export type TerminalView = z.infer<typeof terminalView>
+export type FrontView = z.infer<typeof frontView>
 
 /** What a screen or an institution's own software may do with a terminal: on this machine only, with its local key. */
 export interface LocalInterface {
@@ -25,7 +25,7 @@ export interface LocalInterface {
   readonly clock: Clock
   /** Content of the file `local-key`. */
   readonly key: string
-  describe(): TerminalView
+  describe(): FrontView
 }
 
 /** Adds the local routes to `app`. */
@@ -35,7 +35,7 @@ export async function serveLocally(app: HttpApp, { front, clock, key, describe }
 
     scope.get(
       '/v1/terminal',
-      { schema: { summary: 'What this terminal is and offers', response: { 200: terminalView } } },
+      { schema: { summary: 'What this terminal is and offers', response: { 200: frontView } } },
       async () => describe(),
     )
     scope.post(
