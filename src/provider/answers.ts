@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { sql } from 'kysely'
 import { concatBytes } from '#bytes'
 import { MINUTE } from '#clock'
-import { type Answer, answer, canonicalJson, decodeCanonical, TOKEN_LIFE } from '#messages'
+import { type Answer, answer, canonicalJson, decodeCanonical } from '#messages'
 import type { Provider } from './context.ts'
 
 const NONCE = new Uint8Array(12)
@@ -26,12 +27,12 @@ export function openAnswer(sealed: Uint8Array, proofBytes: Uint8Array): Answer {
   return decodeCanonical(answer, concatBytes(decipher.update(sealed.subarray(0, -TAG_LENGTH)), decipher.final()))
 }
 
-/** Erases answers 10 minutes after their tokens ended; verdict and index remain. */
+/** Erases answers, and the claims they were made from, 10 minutes after the tokens ended; verdict and index remain. */
 export async function eraseAnswers({ database, clock }: Provider): Promise<void> {
   await database
     .updateTable('seen')
     .set({ answer: null, claims: null })
-    .where('answer', 'is not', null)
-    .where('answered_at', '<', clock.now() - TOKEN_LIFE * 1000 - 10 * MINUTE)
+    .where('claims', 'is not', null)
+    .where(sql<number>`(claims->'institution'->>'exp')::bigint`, '<', Math.floor((clock.now() - 10 * MINUTE) / 1000))
     .execute()
 }

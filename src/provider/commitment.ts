@@ -175,7 +175,13 @@ async function composeClaims(
       .where('id', '=', terminal.institution)
       .executeTakeFirstOrThrow(),
     transaction.selectFrom('client').select('confirmation').where('id', '=', nonce.client).executeTakeFirstOrThrow(),
-    transaction.selectFrom('service').select(['audience', 'id_epoch']).where('audience', 'in', audiences).execute(),
+    // In one order everywhere: two taps of one person issue IDs of the same services without waiting for each other.
+    transaction
+      .selectFrom('service')
+      .select(['audience', 'id_epoch'])
+      .where('audience', 'in', audiences)
+      .orderBy('audience')
+      .execute(),
   ])
   const iat = Math.floor(provider.clock.now() / 1000)
   const shared: Omit<PresenceClaims, 'aud' | 'sub' | 'jti'> = {

@@ -6,6 +6,7 @@ import type { Mac, RevocationSource, Signer } from '#pki'
 import type { Trust } from '#proof'
 import type { PolicyRow } from './policy.ts'
 import type { Database } from './tables.ts'
+import type { InstalledTrust } from './trust.ts'
 
 /** The provider's keys; each has one use. `pairwise` has a version, so that old IDs can still be told apart. */
 export interface ProviderKeys {
@@ -39,6 +40,7 @@ export interface Provider {
   /** The auditor's public key; nobody here can open a record of the log. */
   readonly auditKey: AuditPublicKey
   readonly policy: readonly PolicyRow[]
+  /** What is trusted now. @throws ProviderError `trust-missing` */
   readonly trust: () => Trust
   readonly revocation: RevocationSource
   readonly lookUpRecord: LookUpRecord
@@ -46,4 +48,11 @@ export interface Provider {
   readonly registerAudience: string
   /** Counts a verdict: `accepted`, or the code of the refusal. */
   readonly count: (verdict: string) => void
+}
+
+/** A provider that also signs terminal certificates: it needs its DV certificate. */
+export interface IssuingProvider extends Provider {
+  /** How many days a terminal's certificate lasts, if the DV's lasts as long. */
+  readonly certificateDays: number
+  readonly trust: () => InstalledTrust
 }

@@ -29,6 +29,7 @@ export type ProviderErrorCode =
   | 'enrolment-code'
   | 'enrolment-request'
   | 'trust-missing'
+  | 'key-refused'
   | 'token-invalid'
   | 'token-spent'
 
@@ -65,6 +66,7 @@ export const providerStatuses: Readonly<Record<ProviderErrorCode, number>> = {
   'enrolment-code': 403,
   'enrolment-request': 403,
   'trust-missing': 503,
+  'key-refused': 422,
   'token-invalid': 403,
   'token-spent': 409,
 }
@@ -272,6 +274,13 @@ export const providerFailures: FailureCatalogue<ProviderErrorCode> = {
     remedy: {
       ja: '認証局に申請し、承認後に発行された証明書を登録してください。',
       en: 'Apply at the authority and install the certificates once the application is approved.',
+    },
+  },
+  'key-refused': {
+    cause: { ja: '公開鍵が正しいP-256の鍵ではありません。', en: 'The public key is not a sound P-256 key.' },
+    remedy: {
+      ja: '鍵を作り直し、公開部分だけを登録してください。',
+      en: 'Make a new key and register its public part.',
     },
   },
   'token-invalid': {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { encodeBase64url } from '#bytes'
 import {
   appendLeaf,
+  consistencyProof,
   inclusionProof,
   type NodeReader,
   readRange,
@@ -56,9 +57,9 @@ export async function appendEvidence(transaction: ProviderTransaction, sealed: S
 /** Where leaf `index` stands, under a checkpoint signed now over all that is committed. */
 export async function evidenceReceipt(provider: Provider, index: number): Promise<EvidenceReceipt> {
   const { database } = provider
-  const { size } = await database.selectFrom('log_head').select('size').executeTakeFirstOrThrow()
+  const size = await logSize(database)
   const reader = nodeReader(database)
-  const [leaf] = await reader.readNodes([{ level: 0, index }])
+  const [leaf] = index < size ? await reader.readNodes([{ level: 0, index }]) : []
   if (!leaf) throw new ProviderError('not-found', { what: 'leaf' })
   const inclusion = await inclusionProof(index, size, reader)
   return {
@@ -71,9 +72,23 @@ export async function evidenceReceipt(provider: Provider, index: number): Promis
 
 /** The log's head of `size` leaves – by default all – as a signed note. */
 export async function signedCheckpoint(provider: Provider, size?: number): Promise<string> {
-  const all = size ?? (await provider.database.selectFrom('log_head').select('size').executeTakeFirstOrThrow()).size
+  const all = size ?? (await logSize(provider.database))
   const head = treeHead(await readRange(all, nodeReader(provider.database)))
   return signCheckpoint({ origin: logOrigin(provider.id), ...head }, provider.keys.log)
+}
+
+/** How many leaves the log has. */
+export async function logSize(database: Database): Promise<number> {
+  return (await database.selectFrom('log_head').select('size').executeTakeFirstOrThrow()).size
+}
+
+/**
+ * Proof that the log of `from` leaves is the beginning of the log of `to`, b64u hashes (RFC 9162 §2.1.4.1).
+ * @throws ProviderError `not-found` where the log is not that long
+ */
+export async function consistency({ database }: Provider, from: number, to: number): Promise<readonly string[]> {
+  if (from > to || to > (await logSize(database))) throw new ProviderError('not-found', { what: 'log size' })
+  return (await consistencyProof(from, to, nodeReader(database))).map(encodeBase64url)
 }
 
 /** Reads stored tree nodes in one query. */

@@ -154,4 +154,8 @@ export const providerMigrations = {
       begin raise exception 'the log is append-only'; end $$;
     create trigger log_leaf_append_only before delete on log_leaf for each row execute function refuse_change();
     create trigger log_node_append_only before update or delete on log_node for each row execute function refuse_change();`,
+  '0004-enrolment': `
+    create sequence terminal_reference;
+    alter table terminal_certificate add column public_key bytea not null default '';
+    create index terminal_certificate_key on terminal_certificate (public_key);`,
 } as const

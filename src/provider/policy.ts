@@ -12,12 +12,12 @@ export interface PolicyRow {
   /** `fresh`: feed or OCSP within 60 s. `crl`: a CRL alone will do, the token then says `not-checked`. */
   readonly status: 'fresh' | 'crl'
   /** Consent texts accepted. */
-  readonly texts: readonly { readonly textId: string; readonly lang: string }[]
+  readonly texts: readonly { readonly textId: string; readonly lang: 'ja' | 'en' }[]
   /** Accepted taps of one person at one terminal in an hour. */
   readonly quota: number
 }
 
-const text = (textId: string) => [
+const text = (textId: string): PolicyRow['texts'] => [
   { textId, lang: 'ja' },
   { textId, lang: 'en' },
 ]

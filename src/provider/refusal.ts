@@ -19,6 +19,7 @@ const UNRECORDED: readonly ProviderErrorCode[] = [
   'answer-erased',
   'log-moved',
   'not-found',
+  'trust-missing',
 ]
 
 /**

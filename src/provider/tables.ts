@@ -76,6 +76,8 @@ export interface TerminalCertificateTable {
   terminal: string
   raw: Bytes
   expiry: string
+  /** SPKI */
+  public_key: Generated<Bytes>
   withdrawn_at: Time | null
 }
 

@@ -8,6 +8,7 @@ export interface IdentifiedTerminal extends RegisteredTerminal {
   readonly id: string
   readonly institution: string
   readonly attended: boolean
+  /** `suspended` also while its institution is. */
   readonly state: TerminalState
   readonly suspendEpoch: number
   readonly institutionEpoch: number
@@ -32,7 +33,7 @@ export async function identifyTerminal(
         .selectFrom('terminal')
         .innerJoin('institution', 'institution.id', 'terminal.institution')
         .selectAll('terminal')
-        .select('institution.epoch as institution_epoch')
+        .select(['institution.epoch as institution_epoch', 'institution.state as institution_state'])
         .where('thumbprint', '=', thumbprint)
         .executeTakeFirst()
     : undefined
@@ -47,7 +48,7 @@ export async function identifyTerminal(
     id: row.id,
     institution: row.institution,
     attended: row.attended,
-    state: row.state,
+    state: row.institution_state === 'suspended' ? 'suspended' : row.state,
     suspendEpoch: row.suspend_epoch,
     institutionEpoch: row.institution_epoch,
     deviceKey: row.device_key,
