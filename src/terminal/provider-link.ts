@@ -5,7 +5,8 @@ import { type Answer, answer, type TerminalView, terminalView } from '#messages'
 export interface ProviderLink {
   /** Message 5 → message 6. @throws HttpError `problem` with the refusal, `unreachable`, `timed-out` … */
   prove(body: Uint8Array): Promise<Answer>
-  standing(): Promise<TerminalView>
+  /** Where the provider says that this terminal's chain of statements ends. */
+  standing(): Promise<Pick<TerminalView, 'head'>>
 }
 
 /** Over mutual TLS. */

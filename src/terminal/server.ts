@@ -6,7 +6,7 @@ import { decodeBase64url, encodeBase64url } from '#bytes'
 import { type Clock, type Random, SECOND } from '#clock'
 import { readFileIfPresent, replaceFile } from '#files'
 import { createHttpServer, type HttpClient, type HttpServerOptions, httpFailures } from '#http'
-import { importSealingKey, type TerminalView } from '#messages'
+import { importSealingKey, type TerminalView, terminalView } from '#messages'
 import { createFileMemory } from './device-memory.ts'
 import { connectProvider, loadTerminalKeys } from './enrolment.ts'
 import { TerminalError, terminalFailures, terminalStatuses } from './failures.ts'
@@ -52,7 +52,7 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
   const keys = await loadTerminalKeys(directory, clock, random)
   const client = await connectProvider(directory, keys, clock)
   const link = linkProvider(client)
-  const view = await link.standing()
+  const view = await client.getJson('/v1/terminals/self', terminalView)
   const [dv, own] = view.chain ?? []
   if (dv === undefined || own === undefined) throw new TerminalError('not-enrolled')
   const published = await fetchKeys(client, view.provider)
