@@ -56,6 +56,8 @@ export interface Certificate {
   readonly notAfter: Time
   /** SubjectPublicKeyInfo, DER; its strength is for verification to judge. */
   readonly publicKey: Uint8Array
+  /** DER of the AlgorithmIdentifier. */
+  readonly algorithm: Uint8Array
   /** `undefined`: one that we do not take, which therefore never verifies. */
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
   /** As X.509 carries it. */
@@ -130,12 +132,14 @@ function decode(raw: Uint8Array): Certificate {
   const subject = reader.take(DER.sequence).raw
   checkName(subject)
   const publicKey = reader.take(DER.sequence).raw
+  keyBits(publicKey)
   const wrapped = reader.optional(contextConstructed(3))
   reader.end()
   const extensions = wrapped ? decodeExtensions(wrapped.value) : new Map<string, Extension>()
 
   return {
     ...{ raw, tbs: tbs.raw, serial, issuer: issuer.raw, subject, notBefore, notAfter, publicKey, signature },
+    algorithm: outerAlgorithm,
     signatureAlgorithm: decodeAlgorithmIdentifier(outerAlgorithm),
     extensions,
     ...knownExtensions(extensions),
@@ -199,8 +203,14 @@ export function isSignedBy(unverified: Certificate, issuerPublicKey: Uint8Array)
 
 /** SHA-1 of the key's bits, the usual key identifier (RFC 5280 §4.2.1.2 (1)): a name, not a proof. */
 export function keyIdentifier(spki: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash('sha1').update(keyBits(spki)).digest())
+}
+
+/** The octets of a SubjectPublicKeyInfo's BIT STRING. @throws BytesError */
+export function keyBits(spki: Uint8Array): Uint8Array {
   const reader = new DerReader(decodeTlv(spki, DER.sequence).value)
   reader.take(DER.sequence)
   const bits = decodeBitStringValue(reader.take(DER.bitString).value)
-  return Uint8Array.from(createHash('sha1').update(bits).digest())
+  reader.end()
+  return bits
 }

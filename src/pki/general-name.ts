@@ -6,6 +6,7 @@ import {
   DerReader,
   decodeObjectIdentifierValue,
   decodeTlv,
+  decodeTlvs,
   encodeObjectIdentifier,
   encodeSequence,
   encodeTlv,
@@ -56,6 +57,19 @@ export function crlDistributionPoint(name: Uint8Array): Extension {
   const fullName = encodeTlv(contextConstructed(0), name)
   const point = encodeSequence(encodeTlv(contextConstructed(0), fullName))
   return { objectIdentifier: EXTENSION.crlDistributionPoints, critical: false, value: encodeSequence(point) }
+}
+
+/** The full names (DER GeneralNames) of all points in a CRLDistributionPoints' value. */
+export function decodeDistributionPointNames(value: Uint8Array): readonly Uint8Array[] {
+  const names: Uint8Array[] = []
+  const points = new DerReader(decodeTlv(value, DER.sequence).value)
+  while (points.peek !== undefined) {
+    const fullName = points.enter().optional(contextConstructed(0))
+    if (!fullName) continue
+    const choice = decodeTlv(fullName.value)
+    if (choice.tag === contextConstructed(0)) names.push(...decodeTlvs(choice.value).map(({ raw }) => raw))
+  }
+  return names
 }
 
 /** AuthorityInfoAccess with the address of an OCSP responder (RFC 5280 §4.2.2.1). */

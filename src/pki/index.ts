@@ -6,6 +6,7 @@ export {
   issueCertificate,
   keyIdentifier,
 } from './certificate.ts'
+export { type Crl, type CrlTemplate, decodeCrl, issueCrl, statusByCrl, type VerifiedCrl, verifyCrl } from './crl.ts'
 export {
   type Chat,
   type Cvc,
@@ -39,7 +40,16 @@ export {
   subjectKeyIdentifier,
 } from './extension.ts'
 export { PkiError, type PkiErrorCode, pkiFailures } from './failures.ts'
-export { decodeOtherNames, dnsName, ipAddress, subjectAlternativeName } from './general-name.ts'
+export {
+  crlDistributionPoint,
+  decodeDistributionPointNames,
+  decodeOtherNames,
+  directoryName,
+  dnsName,
+  ipAddress,
+  ocspAccess,
+  subjectAlternativeName,
+} from './general-name.ts'
 export {
   type CardCertificate,
   crlDistributionName,
@@ -55,6 +65,25 @@ export {
   userAuthenticationCertificate,
 } from './jpki.ts'
 export { EXTENSION, JPKI_POLICY, KAZASU_ARC, KAZASU_CHAT, KEY_PURPOSE, TEST_POLICY } from './object-identifiers.ts'
+export { type OcspRequirements, type OcspTolerance, verifyOcspResponse } from './ocsp.ts'
+export {
+  type CertificateId,
+  certificateId,
+  decodeOcspRequest,
+  encodeOcspRequest,
+  type OcspRequest,
+  sameCertificateId,
+} from './ocsp-request.ts'
+export {
+  decodeOcspResponse,
+  encodeOcspRefusal,
+  issueOcspResponse,
+  type OcspRefusal,
+  type OcspResponse,
+  type OcspStatus,
+  type OcspTemplate,
+  type SingleResponse,
+} from './ocsp-response.ts'
 export {
   graceEnd,
   type PathRequirements,
@@ -70,6 +99,14 @@ export {
   encodePublicKey,
   type PublicKey,
 } from './public-key.ts'
+export {
+  type CertificateStatus,
+  REVOCATION_REASONS,
+  type Revocation,
+  type RevocationReason,
+  type RevocationSource,
+  type RevocationStatus,
+} from './revocation.ts'
 export { digestInfoSha256, verifyDigestSignature, verifySignature } from './signature.ts'
 export type { Mac, SignatureAlgorithm, Signer } from './signer.ts'
 export { issueTlsCertificate, type TlsIdentity } from './tls-certificate.ts'

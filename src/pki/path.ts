@@ -124,7 +124,8 @@ function judgeValidity(leaf: Certificate, { at, graceDays }: PathRequirements): 
   throw new PkiError('certificate-expired')
 }
 
-function hasUnknownCritical(certificate: Certificate): boolean {
+/** Whether a certificate has a critical extension that nothing here looks at. */
+export function hasUnknownCritical(certificate: Certificate): boolean {
   return [...certificate.extensions.values()].some(
     ({ objectIdentifier, critical }) => critical && !UNDERSTOOD.has(objectIdentifier),
   )

@@ -105,7 +105,7 @@ export interface ParsedKey {
   readonly keyObject: KeyObject
 }
 
-/** Parsing costs six verifications, so keys are kept parsed; the oldest goes when the cache is full. */
+/** Parsing costs six verifications, so keys are kept parsed; the one longest unused goes when there is no room. */
 const parsedKeys = new Map<string, ParsedKey>()
 const PARSED_KEYS_KEPT = 1024
 
@@ -116,7 +116,11 @@ const PARSED_KEYS_KEPT = 1024
 export function parsePublicKey(unverifiedSpki: Uint8Array): ParsedKey {
   const name = Buffer.from(unverifiedSpki.buffer, unverifiedSpki.byteOffset, unverifiedSpki.length).toString('latin1')
   const kept = parsedKeys.get(name)
-  if (kept) return kept
+  if (kept) {
+    parsedKeys.delete(name) // to the end of the queue: an anchor's key must outlast the many of cards
+    parsedKeys.set(name, kept)
+    return kept
+  }
   const key = decodePublicKey(unverifiedSpki)
   const parsed: ParsedKey = {
     algorithm: algorithmOf(key),

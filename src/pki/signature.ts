@@ -49,7 +49,8 @@ export function digestInfoSha256(sha256Digest: Uint8Array): Uint8Array {
   )
 }
 
-function usableKey(spki: Uint8Array, algorithm: SignatureAlgorithm): ParsedKey | undefined {
+/** The parsed key if it is sound and of this algorithm. */
+export function usableKey(spki: Uint8Array, algorithm: SignatureAlgorithm): ParsedKey | undefined {
   try {
     const key = parsePublicKey(spki)
     return key.algorithm === algorithm ? key : undefined
