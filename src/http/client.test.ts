@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Server as TlsServer } from 'node:tls'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createVirtualClock, DAY, systemClock, systemRandom } from '#clock'
@@ -240,6 +241,22 @@ describe('mutual TLS', () => {
     )
     const { clientCertificate: _, ...without } = options
     expect((await client(without).getJson('/v1/who', whoSchema)).thumbprint).toBeNull()
+  })
+
+  test('a second connection resumes the session of the first; another client of the same server does not', async () => {
+    const { baseUrl, server, thumbprints } = await startServer(true)
+    const resumed: boolean[] = []
+    ;(server.app.server as unknown as TlsServer).on('secureConnection', (socket) =>
+      resumed.push(socket.isSessionReused()),
+    )
+    const options = { baseUrl, serverCertificate: serverIdentity.certificate, clientCertificate: clinic }
+    const { warm, getJson, openChannel } = client(options)
+    await warm()
+    await Promise.all([getJson('/v1/who', whoSchema), getJson('/v1/who', whoSchema)])
+    await openChannel('/v1/channel', tickSchema, () => undefined)
+    await client(options).warm()
+    expect(resumed).toEqual([false, true, true, false])
+    expect(new Set(thumbprints)).toEqual(new Set([certificateThumbprint(clinic.certificate)]))
   })
 
   test('after warm() the call uses the open connection', async () => {
