@@ -23,7 +23,9 @@ export function verifySignature(
 ): boolean {
   const key = usableKey(publicKeySpki, algorithm)
   if (!key || signature.length !== key.signatureLength) return false
-  return verify(HASH[algorithm], data, { key: key.keyObject, dsaEncoding: 'ieee-p1363' }, signature)
+  const { keyObject } = key
+  const by = algorithm === 'rsa-pkcs1-sha256' ? keyObject : ({ key: keyObject, dsaEncoding: 'ieee-p1363' } as const)
+  return verify(HASH[algorithm], data, by, signature)
 }
 
 /**
