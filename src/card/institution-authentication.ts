@@ -1,4 +1,4 @@
-import { type CardChannel, command, SW } from '#apdu'
+import { type CardChannel, command, SW, status } from '#apdu'
 import { BytesError, concatBytes, DerReader, encodeTlv, equalBytes } from '#bytes'
 import { auxiliaryData, composeA, composeT } from '#messages'
 import { certHash, decodeCvc, TERMINAL_AUTHENTICATION, verifySignature } from '#pki'
@@ -83,7 +83,7 @@ export function answerAnnounce({ apdu, session, institution }: Received): Outcom
   if (!equalBytes(announced.algorithm, TERMINAL_AUTHENTICATION[terminal.cvc.algorithm])) return answer(SW.wrongData)
   if (!terminal.pinless) return answer(SW.securityStatus)
   const event = { kind: 'announced', announcement: { terminal, d: announced.d } } as const
-  return { response: answer(SW.ok).response, session: { ...session, institution: next(institution, event) } }
+  return { response: status(SW.ok), session: { ...session, institution: next(institution, event) } }
 }
 
 /** `80 OID, 83 CHR, 67 { 73 { 06 K.1, 53 D } }`, in this order and nothing else. */
@@ -111,7 +111,7 @@ export function answerAuthenticate({ apdu, session, institution }: Received): Ou
   const genuine = verifySignature(publicKey, algorithm, composeA({ r, d: announcement.d }), apdu.data)
   if (!genuine) return answer(SW.authenticationFailed)
   const event = { kind: 'authenticated' } as const
-  return { response: answer(SW.ok).response, session: { ...session, institution: next(institution, event) } }
+  return { response: status(SW.ok), session: { ...session, institution: next(institution, event) } }
 }
 
 /**

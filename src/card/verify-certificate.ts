@@ -1,4 +1,4 @@
-import { type CardChannel, command, SW } from '#apdu'
+import { type CardChannel, command, SW, status } from '#apdu'
 import { BytesError, decodeBase64url, decodeTlv, encodeBase64url, encodeTlv } from '#bytes'
 import { type Cvc, decodeCvc, PkiError, trustCvca, type VerifiedCvc, verifyCvc, verifyCvcLink } from '#pki'
 import { next } from './institution-state.ts'
@@ -49,7 +49,7 @@ export async function answerSetSigner({ apdu, contents, session, institution }: 
   const signer = known.find(({ cvc }) => cvc.chr === reference)
   if (!signer) return answer(SW.referenceNotFound)
   const event = { kind: 'signer-chosen', signer } as const
-  return { response: answer(SW.ok).response, session: { ...session, institution: next(institution, event) } }
+  return { response: status(SW.ok), session: { ...session, institution: next(institution, event) } }
 }
 
 function decodeReference(data: Uint8Array): string | undefined {
@@ -74,7 +74,7 @@ export async function answerVerifyCertificate({ apdu, contents, session, institu
   const moved = afterCertificate(card, certificate.cvc)
   if (moved !== card) await contents.state.write(moved) // before the answer: whoever hears 9000 can rely on it
   const event = { kind: 'verified', certificate } as const
-  return { response: answer(SW.ok).response, session: { ...session, institution: next(institution, event) } }
+  return { response: status(SW.ok), session: { ...session, institution: next(institution, event) } }
 }
 
 function verify(unverified: Cvc, signer: VerifiedCvc, card: PersistedCard): VerifiedCvc {

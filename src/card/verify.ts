@@ -5,6 +5,7 @@ import {
   encodeCommand,
   exchange,
   SW,
+  status,
   triesLeft,
   triesLeftStatus,
 } from '#apdu'
@@ -70,28 +71,25 @@ const upperCase = (byte: number): number => (byte >= 0x61 && byte <= 0x7a ? byte
  * A query always answers 63Cx, verified or blocked, as OpenSC demands; an attempt on a blocked PIN answers 6984.
  */
 export async function answerVerify({ apdu, contents, session }: Received): Promise<Outcome> {
-  try {
-    if (apdu.p1 !== 0x00) return answer(SW.wrongP1P2)
-    const key = referenced('pin', apdu.p2, session, contents.files)
-    if (typeof key === 'number') return answer(key)
-    const card = await contents.state.read()
-    if (apdu.le !== undefined) return answer(SW.wrongLength)
-    if (apdu.data.length === 0) return answer(triesLeftStatus(card.tries[key]))
-    if (card.tries[key] === 0) return answer(SW.blocked)
-    // ASSUMPTION(A-02): a PIN that cannot be one costs no try; it says nothing about the one that is stored.
-    const fault = formFault(key, apdu.data)
-    if (fault) return answer(fault === 'length' ? SW.wrongLength : SW.wrongData)
-    const left = card.tries[key] - 1
-    await contents.state.write({ ...card, tries: { ...card.tries, [key]: left } })
-    const verified = session.verified.filter((other) => other !== key)
-    if (!isSecret(card.pins[key] ?? '', apdu.data)) {
-      return { response: answer(triesLeftStatus(left)).response, session: { ...session, verified } }
-    }
-    await contents.state.write({ ...card, tries: { ...card.tries, [key]: CREDENTIALS[key].tries } })
-    return { response: answer(SW.ok).response, session: { ...session, verified: [...verified, key] } }
-  } finally {
-    apdu.data.fill(0) // the card's own copy
+  if (apdu.p1 !== 0x00) return answer(SW.wrongP1P2)
+  const key = referenced('pin', apdu.p2, session, contents.files)
+  if (typeof key === 'number') return answer(key)
+  if (apdu.le !== undefined) return answer(SW.wrongLength)
+  const card = await contents.state.read()
+  if (apdu.data.length === 0) return answer(triesLeftStatus(card.tries[key]))
+  if (card.tries[key] === 0) return answer(SW.blocked)
+  // ASSUMPTION(A-02): a PIN that cannot be one costs no try; it says nothing about the one that is stored.
+  const fault = formFault(key, apdu.data)
+  if (fault) return answer(fault === 'length' ? SW.wrongLength : SW.wrongData)
+  const left = card.tries[key] - 1
+  await contents.state.write({ ...card, tries: { ...card.tries, [key]: left } })
+  // ASSUMPTION(A-04): a wrong PIN takes back what the right one opened before.
+  const verified = session.verified.filter((other) => other !== key)
+  if (!isSecret(card.pins[key] ?? '', apdu.data)) {
+    return { response: status(triesLeftStatus(left)), session: { ...session, verified } }
   }
+  await contents.state.write({ ...card, tries: { ...card.tries, [key]: CREDENTIALS[key].tries } })
+  return { response: status(SW.ok), session: { ...session, verified: [...verified, key] } }
 }
 
 /** In time that does not depend on either value: both are brought to one length, which is compared with them. */

@@ -97,7 +97,15 @@ class VirtualCard implements CardDevice {
   }
 
   process(command: Uint8Array): Promise<Uint8Array> {
-    return this.#inTurn(async () => encodeResponse(await this.#respond(command)))
+    return this.#inTurn(async () => {
+      const part = parse(command)
+      try {
+        return encodeResponse(await this.#respond(part))
+      } finally {
+        // The card's own copy of a PIN, whether or not it came to be looked at.
+        if (typeof part !== 'number' && part.ins === 0x20) part.data.fill(0)
+      }
+    })
   }
 
   #start(session: Session): Uint8Array {
@@ -119,10 +127,9 @@ class VirtualCard implements CardDevice {
     return turn
   }
 
-  async #respond(bytes: Uint8Array): Promise<ResponseApdu> {
+  async #respond(part: CommandApdu | number): Promise<ResponseApdu> {
     const session = this.#session
     if (!session) return status(SW.unknown) // no power
-    const part = parse(bytes)
     if (typeof part !== 'number' && isGetResponse(part) && this.#waiting.length > 0) {
       const delivery = deliver({ data: this.#waiting, sw: SW.ok }, part.le)
       this.#waiting = delivery.waiting
