@@ -8,7 +8,7 @@ import { offerView, tapView } from './tap-view.ts'
 
 const tapPath = z.object({ id: z.string().max(32) })
 
-const frontView = z.object({
+export const frontView = z.object({
   terminal: identifier,
   institution: identifier,
   provider: identifier,

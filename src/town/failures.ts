@@ -1,0 +1,38 @@
+import { CodedError, type FailureCatalogue } from '#failure'
+
+export type TownErrorCode = 'card-unknown' | 'town-running' | 'town-not-running' | 'town-unsettled'
+
+/** What keeps the test town from doing as it is told. */
+export class TownError extends CodedError<TownErrorCode> {}
+
+export const townStatuses: Readonly<Record<TownErrorCode, number>> = {
+  'card-unknown': 404,
+  'town-running': 409,
+  'town-not-running': 503,
+  'town-unsettled': 503,
+}
+
+export const townFailures: FailureCatalogue<TownErrorCode> = {
+  'card-unknown': {
+    cause: { ja: 'その名前のカードはありません。', en: 'There is no card of that name.' },
+    remedy: { ja: '`kazasu card list` で名前を確認してください。', en: 'See the names with `kazasu card list`.' },
+  },
+  'town-running': {
+    cause: { ja: 'この町はすでに動いています。', en: 'This town is running already.' },
+    remedy: {
+      ja: '表示されたアドレスを開くか、もう一方を止めてください。',
+      en: 'Open the address shown, or stop the other one first.',
+    },
+  },
+  'town-not-running': {
+    cause: { ja: '町が動いていません。', en: 'The town is not running.' },
+    remedy: { ja: '`npm start` で起動してください。', en: 'Start it with `npm start`.' },
+  },
+  'town-unsettled': {
+    cause: { ja: '町の準備が途中で止まっています。', en: 'The town was not made ready to the end.' },
+    remedy: {
+      ja: '`kazasu town reset` を実行してから、もう一度起動してください。',
+      en: 'Run `kazasu town reset`, then start again.',
+    },
+  },
+}

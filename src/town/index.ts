@@ -1,0 +1,3 @@
+export { TownError, type TownErrorCode, townFailures } from './failures.ts'
+export { type RunningTown, startTownPage, type TownOptions, type TownView, townView } from './server.ts'
+export type { Tray, TrayCard } from './tray.ts'
