@@ -1,3 +1,5 @@
+import { administrationMigration } from '#administration'
+
 /** Forward-only steps of the provider's schema. Times are milliseconds since 1970 UTC; hashes are base64url text. */
 export const providerMigrations = {
   '0001-registry': `
@@ -158,4 +160,5 @@ export const providerMigrations = {
     create sequence terminal_reference;
     alter table terminal_certificate add column public_key bytea not null default '';
     create index terminal_certificate_key on terminal_certificate (public_key);`,
+  '0005-administration': administrationMigration.join(';\n'),
 } as const

@@ -65,7 +65,6 @@ export async function refuse(provider: Provider, submission: Submission, error: 
     if (isUniqueViolation(later)) throw error
     throw later
   }
-  provider.count(error.code)
   throw error
 }
 
@@ -90,6 +89,5 @@ async function judgeGap(provider: Provider, submission: Submission, gap: Provide
     .executeTakeFirst()
   if (!twin) return gap
   await suspendTerminal(provider.database, terminal.id)
-  provider.count('device-fork')
   return new ProviderError('device-fork')
 }

@@ -99,3 +99,46 @@ export async function withdrawCertificate(database: Database, certHash: string, 
       .execute()
   })
 }
+
+/**
+ * 再同期 – sets a terminal's place in its chain to what the terminal itself reports, after its memory was restored or
+ * lost. An operator does so with the device in hand and no copy of its key suspected; nothing under way can commit.
+ * @throws ProviderError `not-found`
+ */
+export async function resyncTerminal(
+  database: Database,
+  id: string,
+  { head, counter }: { readonly head: string; readonly counter: number },
+): Promise<void> {
+  const done = await database
+    .updateTable('terminal')
+    .set(({ eb }) => ({ head, counter, suspend_epoch: eb('suspend_epoch', '+', 1) }))
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (done.numUpdatedRows === 0n) throw new ProviderError('not-found', { what: 'terminal' })
+}
+
+/** A terminal as administrators see it. */
+export interface TerminalRecord {
+  readonly id: string
+  readonly institution: string
+  readonly attended: boolean
+  readonly state: TerminalState
+  readonly counter: number
+  readonly enrolledAt: number
+  readonly lastSeenAt: number | null
+  readonly certificates: readonly { certHash: string; expiry: string; withdrawnAt: number | null }[]
+}
+
+export async function listTerminals(database: Database): Promise<readonly TerminalRecord[]> {
+  const [terminals, certificates] = await Promise.all([
+    database.selectFrom('terminal').selectAll().orderBy('id').execute(),
+    database.selectFrom('terminal_certificate').selectAll().orderBy('expiry').execute(),
+  ])
+  return terminals.map(({ id, institution, attended, state, counter, ...row }) => ({
+    ...{ id, institution, attended, state, counter, enrolledAt: row.enrolled_at, lastSeenAt: row.last_seen_at },
+    certificates: certificates
+      .filter(({ terminal }) => terminal === id)
+      .map((one) => ({ certHash: one.cert_hash, expiry: one.expiry, withdrawnAt: one.withdrawn_at })),
+  }))
+}

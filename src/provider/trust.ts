@@ -2,7 +2,6 @@ import { decodeBase64url, encodeBase64url, equalBytes } from '#bytes'
 import { japanDate } from '#clock'
 import { unsealCertificate } from '#messages'
 import {
-  type Certificate,
   type Cvc,
   decodeCertificate,
   decodeCvc,
@@ -23,8 +22,6 @@ import type { Database, TrustMaterialTable } from './tables.ts'
 export interface InstalledTrust extends Trust {
   /** This provider's newest DV certificate. */
   readonly dv: Cvc
-  /** OCSP responders that the authority named, beside those that its answers carry. */
-  readonly responders: readonly Certificate[]
 }
 
 /** Trust material as the authority hands it out, each b64u: X.509 DER, or `7F21`. */
@@ -137,7 +134,6 @@ function composeTrust(
     dvKeys: dvs.map(({ publicKey }) => encodeBase64url(publicKey)),
     dvHolder: newest.chr.slice(0, -5),
     dv: newest,
-    responders: rawOf(material, 'ocsp-responder').map(decodeCertificate),
     unseal: (sealed, nonce) => unsealCertificate(sealed, nonce, sealing.privateKey),
   }
 }

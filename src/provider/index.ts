@@ -1,0 +1,6 @@
+export type { LookUpRecord, ProviderKeys } from './context.ts'
+export { ProviderError, type ProviderErrorCode, providerFailures } from './failures.ts'
+export { logOrigin } from './log.ts'
+export { type PolicyRow, RESEARCH_POLICY } from './policy.ts'
+export { type ProviderOptions, type RunningProvider, startProvider } from './provider.ts'
+export type { AuthorityAddress } from './revocation.ts'

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import type { HttpApp } from '#http'
+import { bytesText, evidenceReceipt, identifier, presenceClaims, version } from '#messages'
+import type { Provider } from './context.ts'
+import { keySet } from './key-set.ts'
+import { consistency, evidenceReceipt as receiptOf, signedCheckpoint } from './log.ts'
+import { verifyToken } from './verification.ts'
+
+const size = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+const verifyRequest = z.strictObject({
+  v: version.optional(),
+  token: z.string().max(8192).describe('Compact JWS; a service opens its JWE first'),
+  audience: identifier.optional(),
+  consume: z.boolean().optional().describe('Spend the token: true only for the first who asks so'),
+})
+const verdict = z.discriminatedUnion('active', [
+  z.strictObject({ v: version, active: z.literal(true), claims: presenceClaims }),
+  z.strictObject({ v: version, active: z.literal(false), code: z.enum(['token-invalid', 'token-spent']) }),
+])
+
+/** What everybody may ask: keys, whether a token counts, and proofs of the log. */
+export function addPublicRoutes(app: HttpApp, provider: Provider): void {
+  app.get(
+    '/.well-known/jwks.json',
+    {
+      schema: {
+        ...{ tags: ['tokens'], summary: 'Public keys: tokens, log checkpoints, sealing of certificates (JWK Set)' },
+        response: { 200: z.object({ keys: z.array(z.record(z.string(), z.string())) }) },
+      },
+    },
+    async () => (await keySet(provider)) as { keys: Record<string, string>[] },
+  )
+  app.post(
+    '/v1/verify',
+    {
+      schema: {
+        ...{ tags: ['tokens'], body: verifyRequest, response: { 200: verdict } },
+        summary: 'Whether a presence token counts; with `consume` for one single use',
+      },
+    },
+    async (request) => ({ v: 1 as const, ...(await verifyToken(provider, request.body)) }),
+  )
+
+  const tags = ['log']
+  app.get(
+    '/v1/log/checkpoint',
+    { schema: { tags, summary: 'Signed checkpoint (text/plain, C2SP tlog-checkpoint)' } },
+    async (_request, reply) => reply.type('text/plain; charset=utf-8').send(await signedCheckpoint(provider)),
+  )
+  app.get(
+    '/v1/log/entries/:index',
+    {
+      schema: {
+        ...{ tags, params: z.strictObject({ index: size }), response: { 200: evidenceReceipt } },
+        summary: 'Leaf hash and its inclusion proof under a checkpoint signed now',
+      },
+    },
+    ({ params }) => receiptOf(provider, params.index),
+  )
+  app.get(
+    '/v1/log/consistency',
+    {
+      schema: {
+        ...{ tags, summary: 'Proof that the log of `from` leaves is the beginning of the log of `to`' },
+        querystring: z.strictObject({ from: size, to: size }),
+        response: { 200: z.strictObject({ v: version, from: z.int(), to: z.int(), proof: z.array(bytesText(32)) }) },
+      },
+    },
+    async ({ query: { from, to } }) => ({
+      v: 1 as const,
+      from,
+      to,
+      proof: [...(await consistency(provider, from, to))],
+    }),
+  )
+}
