@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import { type Generated, type Kysely, sql } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -336,6 +337,30 @@ describe('the embedded database', () => {
     expect(await texts(notes)).toEqual(['kept although others wait'])
     await store.close()
     await expect(texts(notes)).rejects.toThrow('destroyed')
+  })
+
+  test('the end of its thread is an error for all who wait, hangs nobody, and frees the directory', async () => {
+    let thread: Worker | undefined
+    process.once('worker', (worker) => {
+      thread = worker
+    })
+    const store = await openStore({ kind: 'embedded', directory })
+    const notes = await store.role<Tables>('notes', first)
+    const torn = notes.transaction().execute(async (transaction) => {
+      await transaction.insertInto('note').values({ text: 'torn' }).execute()
+      await thread?.terminate()
+      await transaction.insertInto('note').values({ text: 'torn too' }).execute()
+    })
+    const waiting = [1, 2, 3].map(() => texts(notes))
+    const codes = (await Promise.allSettled([torn, ...waiting])).map((each) =>
+      each.status === 'rejected' ? each.reason.code : 'done',
+    )
+    expect(codes).toEqual(Array(4).fill('store-unreachable'))
+    await expect(texts(notes)).rejects.toMatchObject({ code: 'store-unreachable' })
+    await store.close()
+    const reopened = await openStore({ kind: 'embedded', directory })
+    expect(await texts(await reopened.role<Tables>('notes', first))).not.toContain('torn')
+    await reopened.close()
   })
 
   test('a second process is told the pid; kill -9 loses no acknowledged row and leaves no lock', async () => {

@@ -48,10 +48,8 @@ export async function openEmbedded(directory: string, limits: WaitingLimits): Pr
         ssl: false,
         user: 'postgres',
         database: 'postgres',
-        stream: () => {
-          if (!running) throw new StoreError('store-unreachable', { directory }, { cause: failure })
-          return new PortStream(worker, role)
-        },
+        stream: () =>
+          new PortStream(running ? worker : new StoreError('store-unreachable', {}, { cause: failure }), role),
       }),
     async close() {
       if (running) worker.postMessage('close')
@@ -65,7 +63,7 @@ export async function openEmbedded(directory: string, limits: WaitingLimits): Pr
 class PortStream extends Duplex {
   readonly connect: () => void
 
-  constructor(worker: Worker, role: string | undefined) {
+  constructor(worker: Worker | StoreError, role: string | undefined) {
     const { port1: near, port2: far } = new MessageChannel()
     super({
       allowHalfOpen: false,
@@ -88,6 +86,7 @@ class PortStream extends Duplex {
     near.on('message', (bytes: Uint8Array) => this.push(Buffer.from(bytes.buffer)))
     near.on('close', () => this.push(null))
     this.connect = () => {
+      if (worker instanceof StoreError) return void this.destroy(worker)
       worker.postMessage({ port: far, role }, [far])
       queueMicrotask(() => this.emit('connect'))
     }
