@@ -47,9 +47,9 @@ export interface HttpServerOptions extends ApiTitle, ProblemSources {
   readonly tls?: TlsCredential & { readonly clientCertificates: 'request' | 'none' }
   /** Bytes of a request body; 64 KiB unless given. A route may have its own `bodyLimit`. */
   readonly bodyLimit?: number
-  /** Addresses whose `X-Forwarded-For` is believed. */
+  /** Addresses of TLS-terminating proxies, whose `X-Forwarded-…` is believed; name the public origin in `origins`. */
   readonly trustedProxies?: readonly string[]
-  /** Sites other than this server's own whose pages may call it, as `https://host:port`. */
+  /** Other origins than `listen` gives, by which this server is reached or whose pages may call it: `https://host:port`. */
   readonly origins?: readonly string[]
   /** Media types read as `Uint8Array`, beside strict JSON. */
   readonly byteTypes?: readonly string[]
