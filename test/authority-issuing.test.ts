@@ -20,7 +20,7 @@ import {
   verifyPath,
 } from '#pki'
 import { openStore, type Store } from '#store'
-import { type CertificateRequest, createCertificateRegister } from '../src/authority/certificates.ts'
+import { type CertificateRequest, createCertificateRegister, readRevoked } from '../src/authority/certificates.ts'
 import { openInstitutionRoot } from '../src/authority/institution-certificates.ts'
 import { type AuthorityTables, authorityMigrations } from '../src/authority/migrations.ts'
 import { createRegistry } from '../src/authority/registry.ts'
@@ -276,7 +276,9 @@ describe('certificate register', () => {
       code: 'certificate-unknown',
     })
     const listed = async (grace: number) =>
-      (await register.revoked('user-authentication', grace)).some((entry) => Buffer.compare(entry.serial, serial) === 0)
+      (await readRevoked(database, 'user-authentication', start - grace)).some(
+        (entry) => Buffer.compare(entry.serial, serial) === 0,
+      )
     expect(await listed(31 * DAY)).toBe(true)
     expect(await listed(29 * DAY)).toBe(false)
     await expect(sql`delete from certificate`.execute(database)).rejects.toMatchObject({ code: '42501' })

@@ -84,8 +84,6 @@ export interface CertificateRegister {
   find(kind: CertificateKind, serial: Uint8Array): Promise<CertificateEntry | undefined>
   /** In order of serial number, after `after`. */
   list(filter: CertificateFilter): Promise<readonly CertificateEntry[]>
-  /** Revoked, and not yet past notAfter + `graceMs`: what a CRL names. */
-  revoked(kind: CertificateKind, graceMs: number): Promise<readonly CertificateEntry[]>
 }
 
 export interface CertificateFilter {
@@ -185,19 +183,31 @@ export function createCertificateRegister(
       if (after) query = query.where('serial', '>', after)
       return (await query.execute()).map(toEntry)
     },
-
-    async revoked(kind, graceMs) {
-      const rows = await database
-        .selectFrom('certificate')
-        .selectAll()
-        .where('kind', '=', kind)
-        .where('state', '=', 'revoked')
-        .where('not_after', '>=', storedTime(clock.now() - graceMs))
-        .orderBy('serial')
-        .execute()
-      return rows.map(toEntry)
-    },
   }
+}
+
+/** A revoked certificate as CRLs name it. */
+export interface RevokedCertificate {
+  readonly serial: Uint8Array
+  readonly revokedAt: Time
+  readonly reason: Reason
+}
+
+/** Revoked certificates of one CA that end at `endingFrom` or later, by serial; within a transaction if one is given. */
+export async function readRevoked(
+  database: Kysely<AuthorityTables>,
+  kind: CertificateKind,
+  endingFrom: Time,
+): Promise<readonly RevokedCertificate[]> {
+  const rows = await database
+    .selectFrom('certificate')
+    .select(['serial', 'revoked_at as revokedAt', 'reason'])
+    .where('kind', '=', kind)
+    .where('state', '=', 'revoked')
+    .where('not_after', '>=', storedTime(endingFrom))
+    .orderBy('serial')
+    .execute()
+  return rows as unknown as readonly RevokedCertificate[]
 }
 
 /** Today's cards have RSA-2048, the next generation P-384. */

@@ -15,7 +15,6 @@ export type AuthorityErrorCode =
   | 'application-unknown'
   | 'application-decided'
   | 'application-not-approved'
-  | 'same-person'
   | 'institution-unknown'
 
 /** What the authority refuses. `detail` holds no serial number, name or other personal data. */
@@ -36,7 +35,6 @@ export const authorityStatuses: Readonly<Partial<Record<AuthorityErrorCode, numb
   'application-unknown': 404,
   'application-decided': 409,
   'application-not-approved': 409,
-  'same-person': 403,
   'institution-unknown': 404,
 }
 
@@ -150,16 +148,6 @@ export const authorityFailures: FailureCatalogue<AuthorityErrorCode> = {
   'application-not-approved': {
     cause: { ja: '申請は承認されていません。', en: 'The application is not approved.' },
     remedy: { ja: '別の人の承認を受けてください。', en: 'Have it approved by a second person.' },
-  },
-  'same-person': {
-    cause: {
-      ja: '申請を受け付けた人は承認できません（二人で行う手続き）。',
-      en: 'Whoever entered the application cannot approve it: two persons are needed.',
-    },
-    remedy: {
-      ja: '別の承認者が自分の鍵で承認してください。',
-      en: 'Let another approver approve with a key of their own.',
-    },
   },
   'institution-unknown': {
     cause: {

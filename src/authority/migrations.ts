@@ -1,4 +1,5 @@
 import { type Generated, sql } from 'kysely'
+import { type AdministrationTables, administrationMigration } from '#administration'
 import type { Migrations, TimeColumn } from '#store'
 
 /** 利用者証明用 / 署名用 – the two certificate authorities. */
@@ -77,7 +78,7 @@ interface CvcTable {
 }
 
 /** The authority's tables. Serial numbers and holders' keys are its duty to hold; nobody else does. */
-export interface AuthorityTables {
+export interface AuthorityTables extends AdministrationTables {
   ca_certificate: CaCertificateTable
   responder_certificate: ResponderCertificateTable
   certificate: CertificateTable
@@ -167,4 +168,5 @@ export const authorityMigrations: Migrations = {
     // Append-only: whoever holds the role's rights can add to what was signed, not change it.
     await sql`revoke update, delete on cvc_intent, cvc from ${sql.id(role)}`.execute(transaction)
   },
+  '0003-administration': administrationMigration.join(';'),
 }

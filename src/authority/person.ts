@@ -1,7 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { AdministrationRole, Administrator } from '#administration'
 
-/** Roles that the authority asks for; an administrator makes keys with them. */
-export type PersonRole = 'operator' | 'approver' | 'auditor'
-
-/** Whoever called, by the key of theirs, if it has one of `roles`; otherwise the request is refused. */
-export type RequirePerson = (request: FastifyRequest, ...roles: readonly PersonRole[]) => { readonly id: string }
+/** Whoever called, if a key of theirs has one of `roles`; otherwise the request is refused with `role-missing`. */
+export type RequirePerson = (request: FastifyRequest, ...roles: readonly AdministrationRole[]) => Administrator

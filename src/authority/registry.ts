@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely'
+import { AdministrationError } from '#administration'
 import { type Clock, japanDate, type Random } from '#clock'
 import { type Cvc, PkiError, type VerifiedCvcRequest, verifyCvcRequest } from '#pki'
 import { isUniqueViolation, storedTime } from '#store'
@@ -39,7 +40,7 @@ export interface Registry {
   /**
    * The second person's act. `today` is the date on that person's own machine, so that a wrong clock here cannot date
    * a certificate ahead. An approval whose certificate was lost in a crash is completed by {@link renew}.
-   * @throws AuthorityError `application-unknown`, `application-decided`, `same-person`, `today-differs`
+   * @throws AuthorityError `application-unknown`, `application-decided`, `today-differs`; AdministrationError `same-person`
    */
   approve(id: string, person: string, today: string): Promise<{ application: Application; certificate: Cvc }>
   /**
@@ -105,7 +106,7 @@ export function createRegistry(
     async approve(id, person, today) {
       const { submittedBy, state } = await read(id)
       if (state !== 'submitted') throw new AuthorityError('application-decided')
-      if (submittedBy === person) throw new AuthorityError('same-person')
+      if (submittedBy === person) throw new AdministrationError('same-person')
       requireToday(today)
       const row = await database
         .updateTable('application')
