@@ -7,6 +7,7 @@ const LIMIT = 60_000
 const { scenarios }: { scenarios: Scenarios } = await import(pathToFileURL(process.argv[2] ?? '').href)
 const outcomes: Record<string, Outcomes[string]> = {}
 for (const [name, scenario] of Object.entries(scenarios)) {
+  process.stderr.write(`scenario: ${name}\n`) // shown if the rig does not come to its end
   try {
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Error(`not done after ${LIMIT} ms`)), LIMIT)
