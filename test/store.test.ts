@@ -321,8 +321,8 @@ describe('the embedded database', () => {
         code: '55P03',
       })
     })
-    await delay(100)
-    expect(await texts(others)).toEqual([]) // what was refused does not run later
+    // What was refused does not run later; asked twice, for a late answer would be taken for that of the first.
+    for (let time = 0; time < 2; time++) expect(await texts(others)).toEqual([])
 
     const forgotten = notes.transaction().execute(async (transaction) => {
       await transaction.insertInto('note').values({ text: 'forgotten' }).execute()
