@@ -28,6 +28,7 @@ export function verifyConsent(
   const age = receivedAt - (parseTime(record.at) ?? Number.NEGATIVE_INFINITY)
   if (age > CONSENT_AGE || age < -CLOCK_TOLERANCE) throw new ProofError('consent-stale')
   if (!policy.attended && record.kind !== 'ok-button') throw new ProofError('consent-kind')
+  if (record.covers !== undefined && nonce.role !== 'proxy') throw new ProofError('consent-covers')
   const c = consentHash(record)
   if (encodeBase64url(c) !== claims.consentHash) throw new ProofError('consent-mismatch')
   return c

@@ -6,6 +6,7 @@ export type ProofErrorCode =
   | 'consent-audience'
   | 'consent-stale'
   | 'consent-kind'
+  | 'consent-covers'
   | 'consent-mismatch'
   | 'certificate-untrusted'
   | 'certificate-expired'
@@ -69,6 +70,13 @@ export const proofFailures: FailureCatalogue<ProofErrorCode> = {
       en: 'An unattended terminal needs the holder’s own OK.',
     },
     remedy: again,
+  },
+  'consent-covers': {
+    cause: {
+      ja: '代理でない受付に、他の人の同意が結び付けられています。',
+      en: 'Consent says to cover another person’s, but the holder acts for nobody.',
+    },
+    remedy: repair,
   },
   'consent-mismatch': {
     cause: {
