@@ -2,6 +2,7 @@ import { createHmac, subtle } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compactDecrypt } from 'jose'
 import type { CardDevice } from '#apdu'
 import { decodeBase64url, encodeBase64url } from '#bytes'
 import {
@@ -15,8 +16,10 @@ import { createVirtualClock, DAY, japanDate, systemRandom, type Time, type Virtu
 import { importAuditPrivateKey, importAuditPublicKey, openSealedRecord } from '#evidence'
 import { CodedError } from '#failure'
 import { HttpError } from '#http'
-import { type Answer, importSealingKey, type NonceRow, parseJson, unsealCertificate } from '#messages'
+import { type Answer, importSealingKey, MessagesError, type NonceRow, parseJson, unsealCertificate } from '#messages'
 import {
+  type CardCertificate,
+  type CertificateTemplate,
   certHash,
   decodeCertificate,
   issueCertificate,
@@ -29,14 +32,17 @@ import {
   trustCvca,
   userAuthenticationCertificate,
 } from '#pki'
+import { ProofError } from '#proof'
 import { createInProcessReader, type InProcessReader } from '#reader'
 import { openStore, type StoreLocation } from '#store'
 import { createThrowawaySigner } from '../src/pki/throwaway-signer.ts'
 import type { Provider } from '../src/provider/context.ts'
+import { ProviderError } from '../src/provider/failures.ts'
 import { providerMigrations } from '../src/provider/migrations.ts'
 import { issueNonces } from '../src/provider/nonces.ts'
 import { RESEARCH_POLICY } from '../src/provider/policy.ts'
 import { receive } from '../src/provider/reception.ts'
+import { RecalledRefusal } from '../src/provider/submission.ts'
 import type { Database, ProviderTables } from '../src/provider/tables.ts'
 import { FIRST_HEAD, identifyTerminal } from '../src/provider/terminals.ts'
 import { type DeviceMemory, type DeviceState, FIRST_STATE } from '../src/terminal/device-memory.ts'
@@ -110,6 +116,8 @@ export function issueTerminalCvc(authority: TestAuthority, sequence: number, pub
 
 export interface CardOptions {
   readonly notAfter?: Time
+  /** Makes another kind of certificate of the same particulars. */
+  readonly template?: (card: CardCertificate) => CertificateTemplate
   readonly ca?: { readonly signer: SigningKey; readonly serial: number }
 }
 
@@ -117,6 +125,7 @@ export interface CardOptions {
 export async function createTestCard(authority: TestAuthority, options: CardOptions = {}) {
   const signer = options.ca?.signer ?? authority.root
   const ca = options.ca ? await authority.caOf(signer, options.ca.serial) : authority.ca
+  const template = options.template ?? userAuthenticationCertificate
   const personalisation = await createPersonalisation({
     holder: 'Test',
     pin: '1234',
@@ -124,7 +133,7 @@ export async function createTestCard(authority: TestAuthority, options: CardOpti
     date: authority.day(-30),
     async issue({ publicKey }) {
       const certificate = await issueCertificate(
-        userAuthenticationCertificate({
+        template({
           serial: systemRandom.bytes(8).map((byte, i) => (i === 0 ? (byte & 0x3f) | 0x40 : byte)),
           publicKey,
           notBefore: NOON - 365 * DAY,
@@ -189,13 +198,16 @@ export async function openTestProvider(
     registerAudience: 'eligibility',
     count: (verdict) => counted.push(verdict),
   }
-  return { provider, database, store, revocation, counted, openRecord: material.openRecord }
+  const { openRecord, registerKey, openServiceToken } = material
+  return { provider, database, store, revocation, counted, openRecord, registerKey, openServiceToken }
 }
 
 export async function createProviderKeys(authority: TestAuthority) {
   const ecdh = { name: 'ECDH', namedCurve: 'P-256' }
   const sealing = await subtle.generateKey(ecdh, true, ['deriveBits'])
   const audit = await subtle.generateKey(ecdh, true, ['deriveBits'])
+  const register = await subtle.generateKey(ecdh, true, ['deriveBits'])
+  const { kty, crv, x, y } = await subtle.exportKey('jwk', register.publicKey)
   const auditKey = await importAuditPublicKey(new Uint8Array(await subtle.exportKey('spki', audit.publicKey)))
   const auditPrivate = await importAuditPrivateKey(new Uint8Array(await subtle.exportKey('pkcs8', audit.privateKey)))
   return {
@@ -209,6 +221,12 @@ export async function createProviderKeys(authority: TestAuthority) {
       witness: hmac('witness'),
       pairwise: hmac('pairwise'),
       pairwiseVersion: 1,
+    },
+    /** The register of insured persons' own key, which its tokens are sealed to. */
+    registerKey: { kty, crv, x, y, kid: 'register-1' },
+    /** The JWS in a token of the register's. */
+    async openServiceToken(jwe: string): Promise<string> {
+      return new TextDecoder().decode((await compactDecrypt(jwe, register.privateKey)).plaintext)
     },
     /** What an auditor reads in a leaf. */
     async openRecord(row: { leaf: Uint8Array; body: Uint8Array; wrapped_key: Uint8Array }): Promise<unknown> {
@@ -252,7 +270,7 @@ export async function enrolTestTerminal(
     .execute()
   await database
     .insertInto('service')
-    .values({ audience: 'eligibility', name: 'Register', sealing_key: JSON.stringify(await newSealingJwk()) })
+    .values({ audience: 'eligibility', name: 'Register', sealing_key: JSON.stringify(parts.registerKey) })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
   await database
@@ -321,12 +339,6 @@ export async function enrolTestTerminal(
 }
 export type TestTerminal = Awaited<ReturnType<typeof enrolTestTerminal>>
 
-async function newSealingJwk() {
-  const { publicKey } = await subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits'])
-  const { kty, crv, x, y } = await subtle.exportKey('jwk', publicKey)
-  return { kty, crv, x, y, kid: 'register-1' }
-}
-
 /** A device memory that a test can look into. */
 export function createTestMemory(): DeviceMemory & { state: DeviceState } {
   return {
@@ -350,6 +362,9 @@ export interface TestLink extends ProviderLink {
   after: (answer: Answer) => Answer | Promise<Answer>
 }
 
+/** What the server has a status for; anything else is its own trouble, 500. */
+const REFUSALS = [ProviderError, ProofError, MessagesError, RecalledRefusal]
+
 /** Straight to `receive`, errors made into problems as the server makes them. */
 export function createTestLink(provider: Provider, thumbprint: string): TestLink {
   const link: TestLink = {
@@ -363,10 +378,11 @@ export function createTestLink(provider: Provider, thumbprint: string): TestLink
         return await link.after(await receive(provider, sent, thumbprint))
       } catch (error) {
         if (!(error instanceof CodedError) || error instanceof HttpError) throw error
-        const title = error.code
-        const remedy = { ja: '', en: '' }
-        const problem = { type: '', title, status: 403, code: error.code, cause: remedy, remedy, requestId: 'test' }
-        throw new HttpError('problem', { code: error.code }, { problem, cause: error })
+        const refusal = REFUSALS.some((kind) => error instanceof kind)
+        const [status, code] = refusal ? [403, error.code] : [500, 'internal']
+        const text = { ja: '', en: '' }
+        const problem = { type: '', title: code, status, code, cause: text, remedy: text, requestId: 'test' }
+        throw new HttpError('problem', { code }, { problem, cause: error })
       }
     },
     async standing() {
