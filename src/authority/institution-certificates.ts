@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { type Clock, DAY, japanDate, parseTime } from '#clock'
 import { type Cvc, type CvcTemplate, decodeCvc, issueCvc, type Signer, trustCvca, verifyCvc } from '#pki'
 import { storedTime } from '#store'
@@ -36,7 +36,7 @@ export interface InstitutionRoot {
   /**
    * A DV certificate for `days`, effective today (Japan), never beyond the root; a key keeps its reference. The intent
    * is committed first.
-   * @throws AuthorityError `effective-in-future`
+   * @throws AuthorityError `effective-in-future`, `application-not-approved`
    */
   issue(application: Pick<Application, 'id' | 'reference' | 'publicKey' | 'days'>, today: string): Promise<Cvc>
   /** The newest DV certificate of an application. */
@@ -62,14 +62,17 @@ export async function openInstitutionRoot(
     // A CVCA-signed future date moves the date of cards past their certificates, for good (protocol.md section 2).
     if (template.effective > japanDate(clock.now())) throw new AuthorityError('effective-in-future')
     const { role, car, chr, publicKey, effective, expiry } = template
-    const intent = await database
-      .insertInto('cvc_intent')
-      .values({
-        ...{ application, role, car, chr, public_key: publicKey, effective, expiry },
-        intended_at: storedTime(clock.now()),
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
+    const intent = await database.transaction().execute(async (transaction) => {
+      if (application !== null) await holdApproval(transaction, application)
+      return transaction
+        .insertInto('cvc_intent')
+        .values({
+          ...{ application, role, car, chr, public_key: publicKey, effective, expiry },
+          intended_at: storedTime(clock.now()),
+        })
+        .returning('id')
+        .executeTakeFirstOrThrow()
+    })
     const cvc = await issueCvc(template, signer)
     await database
       .insertInto('cvc')
@@ -128,4 +131,11 @@ export async function openInstitutionRoot(
       return rows as unknown as readonly SignedCvc[]
     },
   }
+}
+
+/** No withdrawal commits between this and the end of the transaction; after one, no intent does. */
+async function holdApproval(transaction: Transaction<AuthorityTables>, id: string): Promise<void> {
+  const query = transaction.selectFrom('application').select('id').where('id', '=', id)
+  const held = await query.where('state', '=', 'approved').forShare().executeTakeFirst()
+  if (!held) throw new AuthorityError('application-not-approved')
 }
