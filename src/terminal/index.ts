@@ -1,6 +1,6 @@
 export { enrolTerminal } from './enrolment.ts'
 export { TerminalError, type TerminalErrorCode, terminalFailures } from './failures.ts'
-export { createFront, type Front } from './front.ts'
+export { createFront, explain, type Front } from './front.ts'
 export { type FrontView, frontView } from './local-interface.ts'
 export { type RunningTerminal, startTerminal, type TerminalOptions } from './server.ts'
 export { SEQUENCES, tap } from './tap.ts'

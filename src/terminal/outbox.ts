@@ -86,18 +86,28 @@ export function createOutbox(memory: DeviceMemory, provider: ProviderLink, clock
     return { accepted: false, problem }
   }
 
+  async function submit(compose: (place: Place) => Promise<WrittenProof>): Promise<Delivered> {
+    const state = await memory.read()
+    if (state.pending) throw new TerminalError('proof-pending')
+    const place = { counter: state.counter + 1, prev: state.head }
+    const { body, statementHash } = await compose(place)
+    const pending = { body: encodeBase64url(body), statementHash, counter: place.counter }
+    await memory.write({ ...state, pending })
+    const delivered = await deliver({ ...state, pending })
+    if (!delivered) throw new TerminalError('sequence-broken', { missing: 'delivery' })
+    return delivered
+  }
+
+  let turn: Promise<unknown> = Promise.resolve()
+  /** Whoever reads the state has settled it before the next one reads: else two statements would share a `prev`. */
+  function inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const mine = turn.then(task)
+    turn = mine.catch(() => undefined)
+    return mine
+  }
+
   return {
-    flush: async () => deliver(await memory.read()),
-    async submit(compose) {
-      const state = await memory.read()
-      if (state.pending) throw new TerminalError('proof-pending')
-      const place = { counter: state.counter + 1, prev: state.head }
-      const { body, statementHash } = await compose(place)
-      const pending = { body: encodeBase64url(body), statementHash, counter: place.counter }
-      await memory.write({ ...state, pending })
-      const delivered = await deliver({ ...state, pending })
-      if (!delivered) throw new TerminalError('sequence-broken', { missing: 'delivery' })
-      return delivered
-    },
+    flush: () => inTurn(async () => deliver(await memory.read())),
+    submit: (compose) => inTurn(() => submit(compose)),
   }
 }
