@@ -1,0 +1,15 @@
+import { startAuthority } from '#authority'
+import { systemClock, systemRandom } from '#clock'
+import { createLog } from '#http'
+import { openStore } from '#store'
+
+/** An authority in a process of its own, to be killed: `run-authority.ts POSTGRESQL_URL KEYS_DIRECTORY`. */
+const [url = '', keysDirectory = ''] = process.argv.slice(2)
+const store = await openStore({ kind: 'postgresql', url, connections: 4 })
+const log = createLog({ name: 'authority', clock: systemClock, level: 'silent' })
+const authority = await startAuthority({
+  ...{ store, keysDirectory, clock: systemClock, random: systemRandom, log, http: { port: 0 } },
+})
+process.stdout.write(`${JSON.stringify({ url: authority.url, bootstrapKey: authority.bootstrapKey })}\n`)
+// Whoever started it is gone: so is this.
+process.stdin.on('end', () => process.exit()).resume()
