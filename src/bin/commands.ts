@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { createFileCardState, createVirtualCard, decodePersonalisation } from '#card'
 import { systemClock, systemRandom } from '#clock'
@@ -11,7 +10,7 @@ import { diagnose } from './doctor.ts'
 import { findRunning, type Home, openHome } from './home.ts'
 import { tapJson, tapText } from './print.ts'
 import { RESIDENTS } from './residents.ts'
-import { type RunningTownHandle, startTown, type TownSettings } from './town.ts'
+import { clearTown, type RunningTownHandle, startTown, type TownSettings } from './town.ts'
 import { payVisit, type Visit } from './visit.ts'
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -95,7 +94,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async () => {
       const running = await findRunning(home())
       if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
-      await rm(home().directory, { recursive: true, force: true })
+      await clearTown(home())
       out(`${home().directory}: 消しました / removed`)
     })
   town

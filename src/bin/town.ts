@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { startAuthority } from '#authority'
 import { encodeBase64url } from '#bytes'
 import { createFileCardState, createVirtualCard, decodePersonalisation } from '#card'
@@ -44,6 +44,10 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
   const { home, clock, random, say } = settings
   const running = await findRunning(home)
   if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
+  if (await wasLeftUnfounded(home)) {
+    say('前回の準備が途中で終わったので、はじめから作り直します / left half made at the last start: made anew')
+    await clearTown(home)
+  }
   await mkdir(home.path('logs'), { recursive: true, mode: 0o700 })
   const closing: (() => Promise<unknown>)[] = []
   const close = async (): Promise<void> => {
@@ -96,7 +100,8 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     })
     closing.push(() => provider.close())
 
-    if (!(await readFileIfPresent(home.path('founded')))) {
+    if (!(await isFounded(home))) {
+      await replaceFile(home.path('founding'), Buffer.from(timeText(clock.now())))
       await found({
         ...{ home, clock, random, say },
         authority: { url: authority.url, key: authorityKey },
@@ -132,6 +137,21 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     await recordRunning(home, record)
     closing.push(() => forgetRunning(home))
     return record
+  }
+}
+
+const isFounded = async (home: Home): Promise<boolean> => (await readFileIfPresent(home.path('founded'))) !== undefined
+
+/** Whether a founding began and never ended: nobody has used such a town, so nothing in it is of any worth. */
+async function wasLeftUnfounded(home: Home): Promise<boolean> {
+  return (await readFileIfPresent(home.path('founding'))) !== undefined && !(await isFounded(home))
+}
+
+/** Removes what a town puts into its home, and nothing else that may lie there. */
+export async function clearTown(home: Home): Promise<void> {
+  const own = ['database', 'authority', 'provider', 'terminal', 'eligibility', 'clinic', 'auditor', 'cards', 'logs']
+  for (const name of [...own, 'founded', 'founding', 'town.json']) {
+    await rm(home.path(name), { recursive: true, force: true })
   }
 }
 
