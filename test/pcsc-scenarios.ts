@@ -292,6 +292,39 @@ export const scenarios: Scenarios = {
       return { poweredOff }
     }),
 
+  'the process behind dies: its session is lost, the next call starts another': () =>
+    withPcscd(async ({ pcsc, desk, lay }) => {
+      lay('DESK', new EchoCard())
+      await desk.waitForCard()
+      const connection = await desk.connect()
+      const names = await pcsc.list()
+      for (const pid of childrenOf(process.pid).split(' ').map(Number))
+        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('pcsc-process')) process.kill(pid, 'SIGKILL')
+      await refused(connection.transmit(READ), 'service-stopped')
+      assert.deepEqual(await pcsc.list(), names)
+      await session(desk, async (card) => {
+        // The lost session must not reach into this one.
+        await refused(connection.transmit(READ), 'connection-closed')
+        await connection.disconnect()
+        assert.deepEqual(await card.transmit(READ), ANSWER)
+      })
+    }),
+
+  ...(process.env.KAZASU_LONG === '1' && {
+    'a service that hangs is told as stopped after ten seconds, and the program is not held up meanwhile': () =>
+      withPcscd(async ({ pcscd, pcsc }) => {
+        pcscd.freeze(true)
+        let turns = 0
+        const stop = clock.every(10, () => turns++)
+        const hung = await milliseconds(() => refused(pcsc.list(), 'service-stopped'))
+        stop()
+        pcscd.freeze(false)
+        assert.ok(hung >= 9900 && turns > 300, `${hung} ms, ${turns} turns`)
+        assert.equal((await pcsc.list()).length, 4)
+        return { hung }
+      }),
+  }),
+
   'closing leaves no process behind': async () => {
     const before = childrenOf(process.pid)
     const pcsc = await openPcsc({ clock })

@@ -14,6 +14,8 @@ export interface Pcscd {
   start(): Promise<void>
   /** Ends it as a crash does: its socket is left behind. */
   kill(): Promise<void>
+  /** Makes it hang, or go on. */
+  freeze(hang: boolean): void
   stop(): Promise<void>
 }
 
@@ -67,6 +69,7 @@ export async function startPcscd(readers: Readonly<Record<string, number>>): Pro
   return {
     start,
     kill: () => end('SIGKILL'),
+    freeze: (hang) => daemon.kill(hang ? 'SIGSTOP' : 'SIGCONT'),
     async stop() {
       await end('SIGTERM')
       rmSync(folder, { recursive: true, force: true })

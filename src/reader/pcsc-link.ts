@@ -39,20 +39,22 @@ export function createPcscLink(clock: Clock): PcscLink {
     child.unref()
     child.channel?.unref()
     child.on('message', (answer: Answer) => settle(started, answer))
-    const end = () => {
-      if (running === started) running = undefined
-      for (const { reject } of started.pending.values()) reject(new ReaderError('service-stopped'))
-      started.pending.clear()
-    }
-    child.on('exit', end)
-    child.on('error', end)
+    child.on('exit', () => giveUp(started))
+    child.on('error', () => giveUp(started))
     return started
+  }
+
+  function giveUp(lost: Running): void {
+    if (running === lost) running = undefined
+    for (const { reject } of lost.pending.values()) reject(new ReaderError('service-stopped'))
+    lost.pending.clear()
   }
 
   return {
     async call(call, limit) {
-      running ??= start()
-      const { child, pending } = running
+      const current = running ?? start()
+      running = current
+      const { child, pending } = current
       const id = ++counter
       const reply = Promise.withResolvers<unknown>()
       pending.set(id, reply)
@@ -62,6 +64,7 @@ export function createPcscLink(clock: Clock): PcscLink {
         await clock.sleep(limit, answered.signal)
         if (call.call === 'transmit') throw new ReaderError('timeout', { milliseconds: limit })
         child.kill('SIGKILL')
+        giveUp(current)
         throw new ReaderError('service-stopped', { hung: call.call })
       }
       try {

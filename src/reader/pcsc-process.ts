@@ -19,7 +19,6 @@ interface Session {
 }
 
 const sessions = new Map<number, Session>()
-let counter = 0
 let watching: PcscContext | undefined
 
 function listSlots({ Context }: Smartcard): readonly Slot[] {
@@ -39,13 +38,13 @@ function cardState(state: number): Slot['card'] {
   return state & SCARD.stateMute ? 'mute' : 'present'
 }
 
-async function connectCard({ Context }: Smartcard, name: string): Promise<Results['connect']> {
+/** @param session its number from now on: that of the call, which no other process of the same program ever had */
+async function connectCard({ Context }: Smartcard, session: number, name: string): Promise<Results['connect']> {
   const context = new Context()
   try {
     const slot: PcscSlot | undefined = context.listReaders().find((each) => each.name === name)
     if (!slot) throw new ReaderError('reader-gone', { reader: name })
     const card = await slot.connect(SCARD.shareExclusive, SCARD.protocolT1)
-    const session = ++counter
     sessions.set(session, { card, context, work: Promise.resolve(), working: false })
     return { session, atr: Uint8Array.from(card.atr ?? []), extendedLength: await passesExtendedLength(card) }
   } catch (error) {
@@ -109,7 +108,7 @@ function powerOff({ card, context }: Session): void {
 
 function perform(smartcard: Smartcard, call: Numbered): Promise<Results[keyof Results]> | Results['list'] {
   if (call.call === 'list') return listSlots(smartcard)
-  if (call.call === 'connect') return connectCard(smartcard, call.reader)
+  if (call.call === 'connect') return connectCard(smartcard, call.id, call.reader)
   if (call.call === 'disconnect') return disconnectCard(call.session)
   const session = sessions.get(call.session)
   if (!session) throw new ReaderError('connection-closed')
