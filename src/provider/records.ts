@@ -12,9 +12,16 @@ export async function lookUpEligibility(
   audiences: readonly string[],
 ): Promise<Eligibility | undefined> {
   if (!audiences.includes(provider.registerAudience)) return undefined
-  const person = await findPerson(provider.database, link)
-  if (!person) return { status: 'none' }
-  const audience = { use: 'asp' as const, audienceId: provider.registerAudience, epoch: 0 }
+  const [person, register] = await Promise.all([
+    findPerson(provider.database, link),
+    provider.database
+      .selectFrom('service')
+      .select('id_epoch')
+      .where('audience', '=', provider.registerAudience)
+      .executeTakeFirst(),
+  ])
+  if (!person || !register) return { status: 'none' }
+  const audience = { use: 'asp' as const, audienceId: provider.registerAudience, epoch: register.id_epoch }
   return lookUpAgain(provider, await pairwiseIdOf(provider, person, audience))
 }
 
