@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CardReader } from '#apdu'
 import { encodeHex } from '#bytes'
@@ -10,7 +9,7 @@ import { systemClock as clock } from '#clock'
 import { decodeCertificate, decodeCertificatesPem, encodeCertificatePem } from '#pki'
 import { openPcsc, servePcd } from '#reader'
 import { createJpkiCard, PASSWORD, PIN } from './jpki-card.ts'
-import { startPcscd } from './pcscd.ts'
+import { scratch, startPcscd } from './pcscd.ts'
 import type { Scenarios } from './pcscd-rig.ts'
 
 /* Stock OpenSC, with no configuration of ours, on our virtual card: reader, daemon and software are all foreign. */
@@ -59,7 +58,7 @@ async function withCard<T>(use: (card: JpkiCard, folder: string, reader: CardRea
   const pcscd = await startPcscd({ DESK: 35963 })
   const pcsc = await openPcsc({ clock })
   const lying = servePcd({ host: '127.0.0.1', port: 35963, device: card.device, clock })
-  const folder = mkdtempSync(join(tmpdir(), 'kazasu-opensc-'))
+  const folder = mkdtempSync(join(scratch, 'kazasu-opensc-'))
   try {
     const reader = await pcsc.reader(READER)
     await reader.waitForCard()

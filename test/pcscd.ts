@@ -20,6 +20,8 @@ export interface Pcscd {
 }
 
 const FOLDER = '/run/pcscd'
+/** Where temporary files belong: in a namespace they are gone with it. */
+export const scratch = isolation === 'namespace' ? '/run' : tmpdir()
 
 /**
  * Starts pcscd with a virtual reader per name: `NAME 00 00` listens for its card on the port given, `NAME 00 01` on the
@@ -27,7 +29,7 @@ const FOLDER = '/run/pcscd'
  */
 export async function startPcscd(readers: Readonly<Record<string, number>>): Promise<Pcscd> {
   if (await isRunning()) throw new Error('another pcscd is running on this machine')
-  const folder = mkdtempSync(join(isolation === 'namespace' ? '/run' : tmpdir(), 'kazasu-pcscd-'))
+  const folder = mkdtempSync(join(scratch, 'kazasu-pcscd-'))
   const configuration = join(folder, 'readers')
   mkdirSync(configuration)
   const entries = Object.entries(readers).map(([name, port]) => {
