@@ -15,11 +15,12 @@ import {
   KEY_PURPOSE,
   keyIdentifier,
   keyUsage,
+  newSerial,
   type Signer,
   subjectKeyIdentifier,
 } from '#pki'
 import { storedTime } from '#store'
-import { type IssuingAuthority, newSerial } from './certificates.ts'
+import type { IssuingAuthority } from './certificates.ts'
 import { AuthorityError } from './failures.ts'
 import type { AuthorityTables, CertificateKind } from './migrations.ts'
 

@@ -8,6 +8,7 @@ import {
   fifthBirthday,
   issueCertificate,
   type Locality,
+  newSerial,
   PkiError,
   type Signer,
   signatureCertificate,
@@ -219,13 +220,6 @@ function requireHolderKey(publicKey: Uint8Array): void {
     if (!(error instanceof PkiError)) throw error
   }
   throw new AuthorityError('public-key-refused')
-}
-
-/** 126 random bits in 16 octets, positive and minimal as a DER INTEGER: serials cannot be walked. */
-export function newSerial(random: Random): Uint8Array {
-  const serial = random.bytes(16)
-  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
-  return serial
 }
 
 /** 23 characters as real ones have, beginning with what they are. */

@@ -18,6 +18,7 @@ import {
   issueCertificate,
   issueCvcRequest,
   jpkiAuthority,
+  newSerial,
   userAuthenticationCertificate,
 } from '#pki'
 import { enrolTerminal } from '#terminal'
@@ -218,15 +219,20 @@ function issueFor({ clock }: NewTown, resident: Resident, authority: HttpClient)
 function forge({ clock, random }: NewTown) {
   return async ({ publicKey }: { publicKey: Uint8Array }) => {
     const key = await generateSoftwareSigner('rsa-pkcs1-sha256')
-    const serial = () => random.bytes(16).map((byte, i) => (i === 0 ? (byte & 0x3f) | 0x40 : byte))
     const validity = { notBefore: clock.now() - 2000 * DAY, notAfter: clock.now() + 2000 * DAY }
     const ca = await issueCertificate(
-      jpkiAuthority('userAuthentication', { serial: serial(), publicKey: key.publicKey, ...validity }),
+      jpkiAuthority('userAuthentication', { serial: newSerial(random), publicKey: key.publicKey, ...validity }),
       key,
     )
     const certificate = await issueCertificate(
       userAuthenticationCertificate({
-        ...{ serial: serial(), publicKey, issuer: ca, notBefore: clock.now() - 30 * DAY, notAfter: validity.notAfter },
+        ...{
+          serial: newSerial(random),
+          publicKey,
+          issuer: ca,
+          notBefore: clock.now() - 30 * DAY,
+          notAfter: validity.notAfter,
+        },
         ...{ commonName: 'FORGED000AKAZ99999000AA', ocsp: 'http://authority.kazasu.test/ocsp' },
         locality: { prefecture: 'Kuso-ken', city: 'Kazami-shi' },
       }),

@@ -8,7 +8,7 @@ import { importAuditPublicKey } from '#evidence'
 import { readFileIfPresent, replaceFile } from '#files'
 import { createHttpClient, createLog } from '#http'
 import { createSoftwareSigner, loadMac, loadPrivateKey, loadSealingKey, loadSigner } from '#keys'
-import { encodeCertificatePem, issueTlsCertificate } from '#pki'
+import { encodeCertificatePem, issueTlsCertificate, newSerial } from '#pki'
 import { startProvider } from '#provider'
 import { createInProcessReader, openPcsc, servePcd, type VirtualCardService } from '#reader'
 import { openStore } from '#store'
@@ -180,7 +180,7 @@ async function openServerCertificate(home: Home, clock: Clock, random: Random) {
     await issueTlsCertificate(
       {
         ...{ name: 'Kazasu test provider', ips: ['127.0.0.1'], dns: ['localhost'] },
-        serial: random.bytes(16).map((byte, i) => (i === 0 ? (byte & 0x3f) | 0x40 : byte)),
+        serial: newSerial(random),
         ...{ notBefore: now - DAY, notAfter: now + 10 * 365 * DAY },
       },
       createSoftwareSigner(key),

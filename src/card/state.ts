@@ -1,7 +1,5 @@
-import type { FileHandle } from 'node:fs/promises'
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { z } from 'zod'
+import { readFileIfPresent, replaceFile } from '#files'
 import { bytesTextUpTo } from '#messages'
 import { CREDENTIALS, type HolderKey } from './application.ts'
 import { CardError } from './failures.ts'
@@ -73,29 +71,11 @@ export function createMemoryCardState(initial: PersistedCard): CardState {
 export function createFileCardState(path: string): CardState {
   return {
     async read() {
-      let text: string
-      try {
-        text = await readFile(path, 'utf8')
-      } catch (cause) {
-        throw new CardError('card-state-missing', {}, { cause })
-      }
-      return decodePersistedCard(text)
+      const bytes = await readFileIfPresent(path)
+      if (!bytes) throw new CardError('card-state-missing')
+      return decodePersistedCard(Buffer.from(bytes).toString())
     },
-    async write(card) {
-      const beside = `${path}.new`
-      await flushed(await open(beside, 'w', 0o600), (file) => file.writeFile(JSON.stringify(card)))
-      await rename(beside, path)
-      await flushed(await open(dirname(path), 'r'))
-    },
-  }
-}
-
-async function flushed(file: FileHandle, change?: (file: FileHandle) => Promise<void>): Promise<void> {
-  try {
-    await change?.(file)
-    await file.sync()
-  } finally {
-    await file.close()
+    write: (card) => replaceFile(path, Buffer.from(JSON.stringify(card))),
   }
 }
 

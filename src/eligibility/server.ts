@@ -1,7 +1,13 @@
-import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock, Random } from '#clock'
-import { authenticateBearer, createHttpClient, createHttpServer, type HttpApp, type HttpServerOptions } from '#http'
+import {
+  authenticateBearer,
+  createHttpClient,
+  createHttpServer,
+  type HttpApp,
+  type HttpServerOptions,
+  holdsKey,
+} from '#http'
 import { type Eligibility, eligibility } from '#messages'
 import type { Store } from '#store'
 import { eligibilityFailures, eligibilityStatuses } from './failures.ts'
@@ -54,7 +60,7 @@ export async function startEligibility(options: EligibilityOptions): Promise<Run
     catalogues: [eligibilityFailures],
   })
   await server.app.register(async (scope: HttpApp) => {
-    authenticateBearer(scope as never, async (key) => (same(key, keys.ask) ? {} : undefined))
+    authenticateBearer(scope as never, holdsKey(keys.ask))
     scope.post(
       '/v1/eligibility',
       {
@@ -68,7 +74,7 @@ export async function startEligibility(options: EligibilityOptions): Promise<Run
     )
   })
   await server.app.register(async (scope: HttpApp) => {
-    authenticateBearer(scope as never, async (key) => (same(key, keys.report) ? {} : undefined))
+    authenticateBearer(scope as never, holdsKey(keys.report))
     scope.put(
       '/v1/memberships',
       { schema: { summary: 'An insurer reports a membership', body: membership, response: { 204: z.null() } } },
@@ -79,11 +85,6 @@ export async function startEligibility(options: EligibilityOptions): Promise<Run
     )
   })
   return { url: await server.listen(), close: () => server.close() }
-}
-
-function same(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }
 
 /** How long a tap waits for the register. */

@@ -1,4 +1,4 @@
-export { authenticateBearer } from './bearer.ts'
+export { authenticateBearer, holdsKey } from './bearer.ts'
 export { bodyBytes } from './body.ts'
 export { type Channel, type ChannelEnd, createChannel, type OnMessage } from './channel.ts'
 export { type CallOptions, createHttpClient, type HttpClient, type HttpClientOptions } from './client.ts'

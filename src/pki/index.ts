@@ -109,4 +109,4 @@ export {
 } from './revocation.ts'
 export { digestInfoSha256, verifyDigestSignature, verifySignature } from './signature.ts'
 export type { Mac, SignatureAlgorithm, Signer } from './signer.ts'
-export { issueTlsCertificate, type TlsIdentity } from './tls-certificate.ts'
+export { issueTlsCertificate, newSerial, type TlsIdentity } from './tls-certificate.ts'

@@ -1,10 +1,17 @@
-import type { Time } from '#clock'
+import type { Random, Time } from '#clock'
 import { type Certificate, issueCertificate, keyIdentifier } from './certificate.ts'
 import { encodeName } from './distinguished-name.ts'
 import { basicConstraints, extendedKeyUsage, keyUsage, subjectKeyIdentifier } from './extension.ts'
 import { dnsName, ipAddress, subjectAlternativeName } from './general-name.ts'
 import { KEY_PURPOSE } from './object-identifiers.ts'
 import type { Signer } from './signer.ts'
+
+/** A serial number nobody can guess or meet twice: 16 octets, positive as a DER INTEGER (RFC 5280 §4.1.2.2). */
+export function newSerial(random: Random): Uint8Array {
+  const serial = random.bytes(16)
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
+  return serial
+}
 
 /** What a TLS end says of itself. */
 export interface TlsIdentity {

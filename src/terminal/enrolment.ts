@@ -6,7 +6,7 @@ import { readFileIfPresent, replaceFile } from '#files'
 import { certificateThumbprint, createHttpClient, type HttpClient, type TlsCredential } from '#http'
 import { createSoftwareSigner, loadPrivateKey, loadSigner } from '#keys'
 import { signEnrolment, type TerminalView, terminalView, version } from '#messages'
-import { encodeCertificatePem, issueCvcRequest, issueTlsCertificate, type Signer } from '#pki'
+import { encodeCertificatePem, issueCvcRequest, issueTlsCertificate, newSerial, type Signer } from '#pki'
 import { TerminalError } from './failures.ts'
 
 /** What a terminal's folder says of its provider. */
@@ -41,7 +41,7 @@ export async function loadTerminalKeys(
   const tlsKey = await loadPrivateKey(keys, 'tls', P256, { create })
   if (create && !(await readFileIfPresent(path))) {
     const now = clock.now()
-    const serial = random.bytes(16).map((byte, i) => (i === 0 ? (byte & 0x3f) | 0x40 : byte))
+    const serial = newSerial(random)
     const identity = { name: 'kazasu terminal', serial, notBefore: now - DAY, notAfter: now + TLS_LIFE }
     const certificate = await issueTlsCertificate(identity, createSoftwareSigner(tlsKey))
     await replaceFile(path, Buffer.from(encodeCertificatePem(certificate)))

@@ -1,7 +1,6 @@
-import { timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { Clock } from '#clock'
-import { authenticateBearer, createChannel, type HttpApp } from '#http'
+import { authenticateBearer, createChannel, type HttpApp, holdsKey } from '#http'
 import { identifier, MECHANISMS } from '#messages'
 import type { Front } from './front.ts'
 import { offerView, tapView } from './tap-view.ts'
@@ -31,7 +30,7 @@ export interface LocalInterface {
 /** Adds the local routes to `app`. */
 export async function serveLocally(app: HttpApp, { front, clock, key, describe }: LocalInterface): Promise<void> {
   await app.register(async (scope: HttpApp) => {
-    authenticateBearer(scope as never, async (presented) => (sameText(presented, key) ? {} : undefined))
+    authenticateBearer(scope as never, holdsKey(key))
 
     scope.get(
       '/v1/terminal',
@@ -120,9 +119,4 @@ export async function serveLocally(app: HttpApp, { front, clock, key, describe }
       void channel.closed.then(() => stop.now?.())
     })
   })
-}
-
-function sameText(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
 }
