@@ -48,6 +48,8 @@ export interface Departure {
   readonly nonce?: NonceRow
   readonly consent?: Change<ConsentRecord>
   readonly statement?: Change<PresenceStatement>
+  /** D, as it is announced, signed and stated. */
+  readonly announced?: Change<Uint8Array>
   readonly chain?: readonly [Uint8Array, Uint8Array]
   readonly institutionKey?: Signer
   /** What a host has the card sign in a PIN session; without it the card runs the mechanism itself. */
@@ -102,13 +104,14 @@ export async function forgeTap(
   const nonce = departure.nonce ?? (await terminal.nonces.take(offer))
   const { role, mechanism, basis, purpose } = nonce
   const presentFrom = timeText(clock.now())
-  const d = statementHash(
+  const stated = statementHash(
     (departure.statement ?? honest)({
       ...{ v: 1, provider: terminal.provider, institution: terminal.institution, terminal: terminal.id },
       ...{ role, mechanism, basis, purpose, nonce: nonce.nonce },
       consent: encodeBase64url(consentHash(consentRecord)),
     }),
   )
+  const d = (departure.announced ?? honest)(stated)
   const { t, cardSignature: signed, transcript: ran } = await useCard(clinic, card, mechanism, d, departure)
   const cardSignature = (departure.cardSignature ?? honest)(signed)
   const transcript = (departure.transcript ?? honest)(ran)
