@@ -195,7 +195,7 @@ describe.each(engines)('provider on %s', (engine) => {
         { ...authority.dvCvc, role: 'dv', pinless: true, publicKey: stranger.publicKey },
         authority.cvca,
       )
-      expect(await post({ dvs: [encodeBase64url(otherKey.raw)] })).toBe('trust-missing')
+      expect(await post({ dvs: [encodeBase64url(otherKey.raw)] })).toBe('dv-refused')
       expect(await post({ anchors: ['AAAA'] })).toBe('certificate-malformed')
       await expect(anonymous.getJson('/readyz', anything)).rejects.toMatchObject({ detail: { status: 503 } })
     })

@@ -23,7 +23,7 @@ export interface Channels {
   readonly size: number
   /** Takes charge of a channel until it closes; tells the terminal its state first. */
   add(channel: Channel, terminal: IdentifiedTerminal, thumbprint: string): void
-  /** Tells every terminal whose state changed. Call it after an act, so that the terminal knows at once. */
+  /** Tells every terminal whose state changed; never rejects. Call it after an act, so that the terminal knows at once. */
   refresh(): Promise<void>
   close(): void
 }
@@ -31,7 +31,14 @@ export interface Channels {
 export function createChannels(database: Database, clock: Clock, report: (error: unknown) => void): Channels {
   const open = new Set<OpenChannel>()
 
-  async function refresh(): Promise<void> {
+  let last = Promise.resolve()
+  /** One after the other: an older answer of the database must not be told after a newer one. */
+  function refresh(): Promise<void> {
+    last = last.then(tellStates).catch(report)
+    return last
+  }
+
+  async function tellStates(): Promise<void> {
     if (open.size === 0) return
     const states = await readStates(
       database,
@@ -49,7 +56,7 @@ export function createChannels(database: Database, clock: Clock, report: (error:
   }
 
   const stops = [
-    clock.every(POLL, () => void refresh().catch(report)),
+    clock.every(POLL, () => void refresh()),
     clock.every(HEARTBEAT, () => {
       for (const { channel } of open) push(channel, { v: 1, type: 'heartbeat', at: timeText(clock.now()) })
     }),

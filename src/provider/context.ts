@@ -28,6 +28,20 @@ export interface ProviderKeys {
  */
 export type LookUpRecord = (request: { readonly subject: string; readonly at: number }) => Promise<Eligibility>
 
+/** What the time of a reception is spent on, by the letters of protocol.md section 3. */
+export const CHECKS = [
+  'terminal',
+  'statement',
+  'recall',
+  'nonce',
+  'proof',
+  'status',
+  'record',
+  'commit',
+  'release',
+] as const
+export type Check = (typeof CHECKS)[number]
+
 /** What every part of the provider is given. */
 export interface Provider {
   readonly id: string
@@ -48,6 +62,8 @@ export interface Provider {
   readonly registerAudience: string
   /** Counts a verdict: `accepted`, or the code of the refusal. */
   readonly count: (verdict: string) => void
+  /** Runs one of the checks of a proof and takes its time; for sums over all proofs only. */
+  readonly time: <T>(check: Check, run: () => Promise<T>) => Promise<T>
 }
 
 /** A provider that also signs terminal certificates: it needs its DV certificate. */

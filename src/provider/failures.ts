@@ -29,47 +29,13 @@ export type ProviderErrorCode =
   | 'enrolment-code'
   | 'enrolment-request'
   | 'trust-missing'
+  | 'dv-refused'
   | 'key-refused'
   | 'token-invalid'
   | 'token-spent'
 
 /** A tap, an administration act or a request of a terminal that the provider refuses. */
 export class ProviderError extends CodedError<ProviderErrorCode> {}
-
-/** HTTP status of each code. */
-export const providerStatuses: Readonly<Record<ProviderErrorCode, number>> = {
-  'terminal-unknown': 401,
-  'terminal-suspended': 403,
-  'terminal-not-active': 403,
-  'terminal-changed': 409,
-  'lease-expired': 403,
-  'institution-suspended': 403,
-  'client-unknown': 403,
-  'policy-refused': 403,
-  'nonce-unknown': 403,
-  'nonce-expired': 403,
-  'nonce-used': 409,
-  'consent-used': 409,
-  'proof-mismatch': 409,
-  'answer-erased': 410,
-  'counter-gap': 409,
-  'device-fork': 403,
-  'quota-exceeded': 429,
-  'certificate-revoked': 403,
-  'status-unknown': 403,
-  'status-unavailable': 503,
-  'status-stale': 503,
-  'log-moved': 503,
-  'log-rolled-back': 503,
-  'not-found': 404,
-  exists: 409,
-  'enrolment-code': 403,
-  'enrolment-request': 403,
-  'trust-missing': 503,
-  'key-refused': 422,
-  'token-invalid': 403,
-  'token-spent': 409,
-}
 
 const again = {
   ja: 'もう一度はじめからカードをかざしてください。',
@@ -274,6 +240,16 @@ export const providerFailures: FailureCatalogue<ProviderErrorCode> = {
     remedy: {
       ja: '認証局に申請し、承認後に発行された証明書を登録してください。',
       en: 'Apply at the authority and install the certificates once the application is approved.',
+    },
+  },
+  'dv-refused': {
+    cause: {
+      ja: 'DV証明書が、このサービス提供機関の鍵のものではないか、必要な権限がありません。',
+      en: 'The DV certificate is not for this provider’s own key, or lacks the right to have cards sign without a PIN.',
+    },
+    remedy: {
+      ja: 'このサービス提供機関の申請に対して発行されたDV証明書を使ってください。',
+      en: 'Use the certificate that the authority issued for this provider’s application.',
     },
   },
   'key-refused': {

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { sql } from 'kysely'
-import { Counter, Gauge } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 import { bootstrapAdministration } from '#administration'
 import { type Clock, MINUTE, type Random, SECOND } from '#clock'
 import type { AuditPublicKey } from '#evidence'
@@ -11,12 +11,11 @@ import { createHttpServer, describeError, type HttpApp, type TlsCredential } fro
 import { type RevocationSource, TEST_POLICY } from '#pki'
 import type { Store } from '#store'
 import { administrationOf, guardAdministration } from './access.ts'
-import { eraseAnswers } from './answers.ts'
 import { createChannels } from './channels.ts'
 import type { IssuingProvider, LookUpRecord, ProviderKeys } from './context.ts'
+import { forget } from './forgetting.ts'
 import { logSize } from './log.ts'
 import { providerMigrations } from './migrations.ts'
-import { forgetNonces } from './nonces.ts'
 import { type PolicyRow, RESEARCH_POLICY } from './policy.ts'
 import { providerProblems } from './problems.ts'
 import { addPublicRoutes } from './public-routes.ts'
@@ -27,7 +26,6 @@ import { addTerminalAdministration } from './terminal-administration.ts'
 import { addTerminalRoutes } from './terminal-routes.ts'
 import { createTrustStore } from './trust.ts'
 import { addTrustRoutes } from './trust-routes.ts'
-import { forgetSpentTokens } from './verification.ts'
 import { openWitness } from './witness.ts'
 
 export interface ProviderOptions {
@@ -95,6 +93,10 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   const receptions = new Counter({
     ...{ name: 'kazasu_receptions_total', help: 'Proofs by verdict.', labelNames: ['verdict'], registers: [] },
   })
+  const checks = new Histogram({
+    ...{ name: 'kazasu_reception_seconds', help: 'Time of a proof by check.', labelNames: ['check'], registers: [] },
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+  })
   let origin = ''
   const provider: IssuingProvider = {
     ...{ id: options.id, database, clock, random, keys, auditKey: options.auditPublicKey },
@@ -107,6 +109,14 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     trust: () => trust.current(),
     revocation: authority ?? (options.revocation as RevocationSource),
     count: (verdict) => receptions.inc({ verdict }),
+    async time(check, run) {
+      const began = clock.monotonic()
+      try {
+        return await run()
+      } finally {
+        checks.observe({ check }, (clock.monotonic() - began) / SECOND)
+      }
+    },
   }
   const witness = await openWitness(provider, home)
 
@@ -125,6 +135,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   const channels = createChannels(database, clock, report)
   const registers = [server.metrics]
   server.metrics.registerMetric(receptions)
+  server.metrics.registerMetric(checks)
   new Gauge({
     ...{ name: 'kazasu_channels_open', help: 'Terminals connected to this process.', registers },
     collect() {
@@ -151,26 +162,25 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   const tasks = createTasks(clock, report)
   tasks.every(SECOND, () => witness.keep())
   tasks.every(10 * SECOND, () => trust.reload())
-  tasks.every(MINUTE, async () => {
-    await forgetNonces(provider)
-    await forgetSpentTokens(provider)
-    await eraseAnswers(provider)
-  })
+  tasks.every(MINUTE, () => forget(provider))
   if (authority) tasks.every(4 * MINUTE, () => authority.fetchList())
-  origin = await server.listen()
-  log.info({ provider: options.id, origin }, 'provider started')
-
-  return {
-    origin,
-    bootstrapKeyFile,
-    async close() {
-      channels.close()
-      await server.close()
-      await tasks.stop()
-      await witness.keep()
-      await authority?.close()
-    },
+  async function close(): Promise<void> {
+    channels.close()
+    await server.close()
+    await tasks.stop()
+    await witness.keep()
+    await authority?.close()
+    await database.destroy()
   }
+  try {
+    if (authority) await authority.fetchList().catch(report)
+    origin = await server.listen()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  log.info({ provider: options.id, origin }, 'provider started')
+  return { origin, bootstrapKeyFile, close }
 }
 
 /** Work that comes again: never twice at once, reported when it fails, waited for at the end. */

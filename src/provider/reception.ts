@@ -1,5 +1,5 @@
 import { type Answer, decodeProof, verifyDeviceStatement } from '#messages'
-import { verifyProof } from '#proof'
+import { type ProofContext, verifyProof } from '#proof'
 import { commitTap } from './commitment.ts'
 import type { Provider } from './context.ts'
 import { linkOfKey } from './identities.ts'
@@ -23,31 +23,34 @@ export async function receive(
   unverified: Uint8Array,
   thumbprint: string | undefined,
 ): Promise<Answer> {
-  const receivedAt = provider.clock.now()
-  const terminal = await identifyTerminal(provider.database, thumbprint) // (a)
+  const { clock, time } = provider
+  const receivedAt = clock.now()
+  const terminal = await time('terminal', () => identifyTerminal(provider.database, thumbprint)) // (a)
   const proof = decodeProof(unverified)
-  const device = await verifyDeviceStatement(proof.deviceStatement, terminal.deviceKey) // (b)
+  const device = await time('statement', () => verifyDeviceStatement(proof.deviceStatement, terminal.deviceKey)) // (b)
   const submission: Submission = { bytes: unverified, proof, device, terminal, receivedAt }
-  const recalled = await recallAnswer(provider, submission) // (c)
+  const recalled = await time('recall', () => recallAnswer(provider, submission)) // (c)
   if (recalled) return recalled
   try {
-    const { nonce, policy } = await findNonce(provider, proof.nonce, terminal, receivedAt) // (d)
+    const { nonce, policy } = await time('nonce', () => findNonce(provider, proof.nonce, terminal, receivedAt)) // (d)
     const audiences = await audiencesOf(provider, nonce.client)
-    const verified = await verifyProof(proof, {
+    const context: ProofContext = {
       device,
       nonce,
       terminal,
       policy: { ...policy, audiences },
       trust: provider.trust(),
       receivedAt,
-    }) // (e)–(i)
+    }
+    const verified = await time('proof', () => verifyProof(proof, context)) // (e)–(i)
     const link = await linkOfKey(provider, verified.path.leaf.publicKey)
     const [status, record] = await Promise.all([
-      checkStatus(provider, verified.path, policy, receivedAt), // (j)
-      lookUpEligibility(provider, link, proof.consentRecord.audiences),
+      time('status', () => checkStatus(provider, verified.path, policy, receivedAt)), // (j)
+      time('record', () => lookUpEligibility(provider, link, proof.consentRecord.audiences)),
     ])
-    const committed = await commitTap(provider, submission, { nonce, policy, verified, status, link }) // (k)
-    return await releaseAnswer(provider, submission, committed, record) // (l)
+    const checked = { nonce, policy, verified, status, link }
+    const committed = await time('commit', () => commitTap(provider, submission, checked)) // (k)
+    return await time('release', () => releaseAnswer(provider, submission, committed, record)) // (l)
   } catch (error) {
     return await refuse(provider, submission, error)
   }

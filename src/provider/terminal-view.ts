@@ -1,6 +1,7 @@
 import { encodeBase64url } from '#bytes'
+import { codeOf } from '#failure'
 import type { TerminalView } from '#messages'
-import { decodeCvc } from '#pki'
+import { type Cvc, decodeCvc } from '#pki'
 import type { IssuingProvider } from './context.ts'
 import type { IdentifiedTerminal } from './terminals.ts'
 
@@ -18,7 +19,8 @@ export async function viewTerminal(provider: IssuingProvider, terminal: Identifi
 
 /** DV and the newest certificate in force that was issued under its reference. */
 async function currentChain(provider: IssuingProvider, terminal: string): Promise<TerminalView['chain']> {
-  const { dv } = provider.trust()
+  const dv = dvOf(provider)
+  if (!dv) return null
   const rows = await provider.database
     .selectFrom('terminal_certificate')
     .select('raw')
@@ -30,6 +32,16 @@ async function currentChain(provider: IssuingProvider, terminal: string): Promis
     .filter(({ car }) => car === dv.chr)
     .toSorted((a, b) => (a.chr < b.chr ? 1 : -1))[0]
   return newest ? [encodeBase64url(dv.raw), encodeBase64url(newest.raw)] : null
+}
+
+/** A terminal may ask for its place in the chain while trust is being installed anew. */
+function dvOf(provider: IssuingProvider): Cvc | undefined {
+  try {
+    return provider.trust().dv
+  } catch (error) {
+    if (codeOf(error) === 'trust-missing') return undefined
+    throw error
+  }
 }
 
 async function clientsOf(

@@ -43,7 +43,7 @@ export interface TrustStore {
   /**
    * Verifies all of it – together with what is there – and only then keeps any of it. Nothing is ever trusted because
    * it came over the wire: whoever calls this vouches for roots; the rest must verify under roots.
-   * @throws PkiError naming what is wrong; ProviderError `trust-missing` if a DV is not for this provider's key
+   * @throws PkiError naming what is wrong; ProviderError `dv-refused` if a DV is not for this provider's key
    */
   install(unverified: UnverifiedTrust): Promise<void>
 }
@@ -92,7 +92,7 @@ function verifyMaterial(given: readonly Material[], all: readonly Material[], { 
   for (const raw of rawOf(given, 'dv')) {
     const { cvc, pinless } = verifyUnder(decodeCvc(raw), roots, japanDate(at))
     const sound = equalBytes(cvc.publicKey, dv.publicKey) && cvc.chat.role === 'dv' && pinless
-    if (!sound) throw new ProviderError('trust-missing', { what: 'a DV certificate for this provider’s own key' })
+    if (!sound) throw new ProviderError('dv-refused')
   }
   const extendedKeyUsage = KEY_PURPOSE.ocspSigning
   for (const raw of rawOf(given, 'ocsp-responder')) {
