@@ -5,38 +5,33 @@ import { ApduError } from './failures.ts'
 
 /** One exchange as it may be stored and shown: payloads that carry or come from a secret are masked when it is made. */
 export interface TracedExchange {
-  /** Command in hexadecimal; masked data reads `··(4)`, the number being its length in bytes. */
+  /** Command in hexadecimal; after the header of one that carries a PIN stands `··` and nothing more. */
   readonly command: string
-  /** Response in hexadecimal, masked likewise, status word always in clear. */
+  /** Response in hexadecimal; a masked payload reads `··(256)`, its length. The status word is always in clear. */
   readonly response: string
   /** Start, milliseconds of monotonic time since the trace began. */
   readonly at: number
   readonly milliseconds: number
-  /** True lengths on the wire, in bytes. */
+  /** Lengths on the wire, in bytes; of a command that carries a PIN only the header is counted. */
   readonly sent: number
   readonly received: number
 }
 
 /** What happens to the payloads of a command and of its response. */
-interface Masking {
-  readonly command: boolean
-  readonly response: boolean
-}
+type Masking = 'secret' | 'answer' | 'none'
 
-/**
- * Masked by instruction, never by position: VERIFY, CHANGE REFERENCE DATA and RESET RETRY COUNTER and their proprietary
- * kin carry PINs (never stored); READ BINARY and READ RECORD answer personal data and certificates; signatures of the
- * holder's key are linkable to the holder.
- */
+/** READ BINARY, READ RECORD, GET DATA, GET RESPONSE: personal data and certificates. */
+const READING: readonly number[] = [0xb0, 0xb1, 0xb2, 0xca, 0xcb, 0xc0]
+/** VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER: PINs, of which not even the length is kept. */
+const CREDENTIALS: readonly number[] = [0x20, 0x21, 0x24, 0x2c]
+const SIGNING = 0x2a
+/** CHANGE KEY of the 共通 and 住基 applications. */
+const CHANGE_KEY = 0x32
+
+/** Masked by instruction, never by position. Signatures of the holder's keys are linkable to the holder. */
 function maskingOf(cla: number, ins: number): Masking {
-  const proprietary = (cla & 0x80) !== 0
-  if (ins === 0x20 || ins === 0x24 || ins === 0x2c || (proprietary && ins === 0x32))
-    return { command: true, response: true }
-  if (ins === 0xb0 || ins === 0xb1 || ins === 0xb2 || ins === 0xca || ins === 0xc0)
-    return { command: false, response: true }
-  if (ins === 0x2a && proprietary) return { command: false, response: true }
-  if (ins === 0x2a && !proprietary) return { command: false, response: true }
-  return { command: false, response: false }
+  if (CREDENTIALS.includes(ins) || ((cla & 0x80) !== 0 && ins === CHANGE_KEY)) return 'secret'
+  return READING.includes(ins) || ins === SIGNING ? 'answer' : 'none'
 }
 
 /** Wraps a channel so that every exchange is given to `record`, masked. The bytes themselves pass unchanged. */
@@ -56,12 +51,13 @@ export function traceChannel(
         received = await channel.transmit(command)
         return received
       } finally {
+        const hidden = masking === 'secret' && command.length > 4
         record({
-          command: maskCommand(command, masking.command),
-          response: maskResponse(received, masking.response),
+          command: hidden ? `${encodeHex(command.subarray(0, 4))}··` : encodeHex(command),
+          response: masking === 'none' ? encodeHex(received) : maskAnswer(received),
           at: began - start,
           milliseconds: clock.monotonic() - began,
-          sent: command.length,
+          sent: hidden ? 4 : command.length,
           received: received.length,
         })
       }
@@ -69,16 +65,9 @@ export function traceChannel(
   }
 }
 
-const masked = (length: number): string => `··(${length})`
-
-function maskCommand(bytes: Uint8Array, secret: boolean): string {
-  if (!secret || bytes.length <= 5) return encodeHex(bytes)
-  return `${encodeHex(bytes.subarray(0, 4))}${masked(bytes.length - 4)}`
-}
-
-function maskResponse(bytes: Uint8Array, secret: boolean): string {
-  if (!secret || bytes.length <= 2) return encodeHex(bytes)
-  return `${masked(bytes.length - 2)}${encodeHex(bytes.subarray(bytes.length - 2))}`
+function maskAnswer(bytes: Uint8Array): string {
+  if (bytes.length <= 2) return encodeHex(bytes)
+  return `··(${bytes.length - 2})${encodeHex(bytes.subarray(-2))}`
 }
 
 /** A raw recording for tests with virtual cards only: unmasked command and response, in hexadecimal. */

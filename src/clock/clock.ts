@@ -18,7 +18,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async sleep(milliseconds, signal) {
-    await delay(milliseconds, undefined, signal ? { signal } : {})
+    try {
+      await delay(milliseconds, undefined, signal ? { signal } : {})
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    }
   },
   every(milliseconds, task) {
     const timer = setInterval(task, milliseconds)

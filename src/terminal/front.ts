@@ -88,6 +88,13 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
           tapping.awaited = { for: 'pin', resolve }
           show(tapping, { id, stage: 'pin', offer: shown, triesLeft })
         }),
+      async reportLate(delivered) {
+        const end = delivered.accepted
+          ? { result: 'recognised' as const, answer: delivered.answer }
+          : { result: 'refused' as const, problem: delivered.problem }
+        const outcome = await describe({ ...end, steps: [], trace: [] }, keys)
+        show(tapping, { id, stage: 'ended', offer: shown, outcome })
+      },
       report(step) {
         steps.push(step)
         if (tapping.view.stage !== 'pin') show(tapping, { id, stage: 'working', offer: shown, steps: [...steps] })

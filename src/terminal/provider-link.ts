@@ -1,3 +1,4 @@
+import type { Clock } from '#clock'
 import type { HttpClient } from '#http'
 import { type Answer, answer, type TerminalView, terminalView } from '#messages'
 
@@ -9,10 +10,15 @@ export interface ProviderLink {
   standing(): Promise<Pick<TerminalView, 'head'>>
 }
 
-/** Over mutual TLS. */
-export function linkProvider(client: HttpClient): ProviderLink {
+/** Over mutual TLS. `observe` is told how long the provider took to answer a proof, milliseconds. */
+export function linkProvider(client: HttpClient, clock: Clock, observe: (ms: number) => void): ProviderLink {
   return {
-    prove: (body) => client.postJson('/v1/proofs', answer, body),
+    async prove(body) {
+      const began = clock.monotonic()
+      const answered = await client.postJson('/v1/proofs', answer, body)
+      observe(clock.monotonic() - began)
+      return answered
+    },
     standing: () => client.getJson('/v1/terminals/self', terminalView),
   }
 }

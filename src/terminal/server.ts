@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto'
 import { join } from 'node:path'
+import { Histogram } from 'prom-client'
 import { z } from 'zod'
 import type { CardReader } from '#apdu'
 import { decodeBase64url, encodeBase64url } from '#bytes'
@@ -51,7 +52,11 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
   const { directory, reader, clock, random, log } = options
   const keys = await loadTerminalKeys(directory, clock, random)
   const client = await connectProvider(directory, keys, clock)
-  const link = linkProvider(client)
+  const roundTrips = new Histogram({
+    ...{ name: 'kazasu_proof_round_trip_seconds', help: 'Time from proof to answer, as seen here.', registers: [] },
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  })
+  const link = linkProvider(client, clock, (ms) => roundTrips.observe(ms / SECOND))
   const view = await client.getJson('/v1/terminals/self', terminalView)
   const [dv, own] = view.chain ?? []
   if (dv === undefined || own === undefined) throw new TerminalError('not-enrolled')
@@ -90,6 +95,7 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
       provider: async () => nonces.state() === 'active' || Promise.reject(new TerminalError('nonce-unavailable')),
     },
   })
+  server.metrics.registerMetric(roundTrips)
   const { provider, institution, id } = terminal
   const shown = offers.map(({ client: _, ...rest }) => ({ ...rest, audiences: [...rest.audiences] }))
   await serveLocally(server.app, {

@@ -70,7 +70,8 @@ export async function tap(
   const session = createTapSession(terminal, desk, offer)
   let state: TapState = {}
   try {
-    await terminal.outbox.flush() // one proof in flight: an earlier one comes first
+    const late = await terminal.outbox.flush() // one proof in flight: an earlier one comes first
+    if (late) await desk.reportLate?.(late)
     for (const lanes of sequence) {
       const gains = await Promise.all(lanes.map((lane) => session.run(lane, state)))
       state = Object.assign({}, state, ...gains)

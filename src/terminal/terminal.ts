@@ -3,7 +3,7 @@ import type { CardReader } from '#apdu'
 import type { Clock, Random } from '#clock'
 import type { ConsentRecord, NonceRequest, NonceRow } from '#messages'
 import type { Signer } from '#pki'
-import type { Outbox } from './outbox.ts'
+import type { Delivered, Outbox } from './outbox.ts'
 
 /** What a terminal may ask a holder for: purpose and mechanism, who learns something, and the text that says so. */
 export interface Offer extends Pick<NonceRequest, 'client' | 'purpose' | 'mechanism' | 'basis'> {
@@ -25,6 +25,8 @@ export interface Desk {
   askPin(triesLeft: number): Promise<Uint8Array | undefined>
   /** A step is done; called only after consent. */
   report(step: StepTime): void
+  /** The answer to an earlier tap's proof came only now: that holder has left, the institution still wants to know. */
+  reportLate?(delivered: Delivered): Promise<void>
   /** Aborted when whoever stands there walks away or cancels. */
   readonly cancelled?: AbortSignal
 }
