@@ -197,6 +197,7 @@ export async function openTestProvider(
     }),
     registerAudience: 'eligibility',
     count: (verdict) => counted.push(verdict),
+    time: (_check, run) => run(),
   }
   const { openRecord, registerKey, openServiceToken } = material
   return { provider, database, store, revocation, counted, openRecord, registerKey, openServiceToken }

@@ -9,7 +9,7 @@ import { readFileIfPresent, replaceFile } from '#files'
 import { createHttpClient, createLog } from '#http'
 import { createSoftwareSigner, loadMac, loadPrivateKey, loadSealingKey, loadSigner } from '#keys'
 import { encodeCertificatePem, issueTlsCertificate, newSerial } from '#pki'
-import { startProvider } from '#provider'
+import { type PolicyRow, startProvider } from '#provider'
 import { createInProcessReader, openPcsc, servePcd, type VirtualCardService } from '#reader'
 import { openStore } from '#store'
 import { startTerminal } from '#terminal'
@@ -29,6 +29,8 @@ export interface TownSettings {
   readonly pcsc?: { readonly reader: string; readonly vpcd?: { readonly host: string; readonly port: number } }
   /** `postgresql://…`; the embedded database unless given. */
   readonly databaseUrl?: string
+  /** What terminals may ask for; the research profile unless given. */
+  readonly policy?: readonly PolicyRow[]
   readonly say: (line: string) => void
 }
 
@@ -95,6 +97,7 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
       revocation: { baseUrl: authority.url },
       lookUpRecord: lookUp.lookUp,
       registerAudience: REGISTER,
+      ...(settings.policy ? { policy: settings.policy } : {}),
       http: { port: 0, tls },
       home: home.path('provider'),
     })

@@ -72,6 +72,7 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
     visits,
   })
   async function tell(): Promise<void> {
+    if (screens.size === 0) return
     const now = await view()
     for (const screen of screens) {
       try {
