@@ -5,6 +5,7 @@ import type { Personalisation } from '#card'
 import { MINUTE, SECOND, systemRandom } from '#clock'
 import { checkPairwiseId, type PresenceClaims, parseMessage, presenceClaims, sha256, verifyJws } from '#messages'
 import { verifyDigestSignature } from '#pki'
+import type { Provider } from '../src/provider/context.ts'
 import { receive } from '../src/provider/reception.ts'
 import { type Departure, forgeTap } from './forged-tap.ts'
 import { createTapRig, createTestCard, enrolTestTerminal, type TapRig, type TestTerminal } from './tap-rig.ts'
@@ -75,6 +76,27 @@ test('what the clinic carries for the register is readable by the register’s k
   })
   const [header, , iv, ciphertext, tag = ''] = sealed.split('.')
   await expect(rig.openServiceToken([header, '', iv, ciphertext, `A${tag.slice(1)}`].join('.'))).rejects.toThrow()
+})
+
+test('the register is asked by the very ID that its token names, also after its IDs began afresh', async () => {
+  const asked: string[] = []
+  const provider: Provider = {
+    ...rig.provider,
+    async lookUpRecord({ subject }) {
+      asked.push(subject)
+      return { status: 'none' }
+    },
+  }
+  const inner = async (): Promise<string> => {
+    const forged = await forgeTap(rig.provider, rig.clinic, hanako)
+    const { serviceTokens } = await receive(provider, forged.body, rig.clinic.thumbprint)
+    return (await claimsOf(await rig.openServiceToken(serviceTokens.eligibility ?? ''))).sub
+  }
+  const before = await inner()
+  await rig.database.updateTable('service').set({ id_epoch: 1 }).where('audience', '=', 'eligibility').execute()
+  const after = await inner()
+  expect(asked).toEqual([before, after])
+  expect(after).not.toBe(before)
 })
 
 test('a service that the holder did not agree to gets nothing', async () => {
