@@ -6,6 +6,7 @@ import { readFileIfPresent } from '#files'
 import { servePcd } from '#reader'
 import { explain } from '#terminal'
 import { TownError, townFailures } from '#town'
+import { addAdministration } from './administration.ts'
 import { diagnose } from './doctor.ts'
 import { findRunning, type Home, openHome } from './home.ts'
 import { tapJson, tapText } from './print.ts'
@@ -105,6 +106,8 @@ export async function run(argv: readonly string[]): Promise<number> {
       if (!running) throw new TownError('town-not-running')
       out(JSON.stringify(running, null, 2))
     })
+
+  addAdministration(program, home, systemClock, out)
 
   program
     .command('doctor')

@@ -7,5 +7,7 @@ if ((major ?? 0) < 24) {
   )
   process.exit(2)
 }
+// A reader that has seen enough (`kazasu … | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 const { run } = await import('./commands.ts')
 process.exitCode = await run(process.argv)

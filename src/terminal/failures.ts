@@ -8,6 +8,8 @@ export type TerminalErrorCode =
   | 'step-not-awaited'
   | 'not-offered'
   | 'nonce-unavailable'
+  | 'terminal-suspended'
+  | 'terminal-not-active'
   | 'provider-unreachable'
   | 'proof-pending'
   | 'card-timeout'
@@ -27,6 +29,8 @@ export const terminalStatuses: Readonly<Record<TerminalErrorCode, number>> = {
   'step-not-awaited': 409,
   'not-offered': 403,
   'nonce-unavailable': 503,
+  'terminal-suspended': 403,
+  'terminal-not-active': 403,
   'provider-unreachable': 503,
   'proof-pending': 503,
   'card-timeout': 408,
@@ -72,6 +76,17 @@ export const terminalFailures: FailureCatalogue<TerminalErrorCode> = {
       en: 'No nonce could be had from the provider.',
     },
     remedy: network,
+  },
+  'terminal-suspended': {
+    cause: { ja: 'この端末は利用停止中です。', en: 'This terminal is suspended.' },
+    remedy: {
+      ja: 'サービス提供機関に連絡し、事情を確認のうえ再開してもらってください。それまでは別の方法で受付してください。',
+      en: 'Call the provider, which can let it work again once the reason is settled. Until then use another way of reception.',
+    },
+  },
+  'terminal-not-active': {
+    cause: { ja: 'この端末はまだ利用開始されていません。', en: 'This terminal is enrolled but not activated.' },
+    remedy: { ja: '管理者に利用開始の操作を依頼してください。', en: 'Ask an administrator to activate it.' },
   },
   'provider-unreachable': {
     cause: { ja: 'サービス提供機関に接続できません。', en: 'The provider cannot be reached.' },

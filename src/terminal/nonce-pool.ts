@@ -122,8 +122,8 @@ export function createNoncePool(client: HttpClient, offers: readonly Offer[], cl
           const row = newest(name)
           if (row) return row
           const code = refusals.get(name)
-          if (code !== undefined) throw new TerminalError('nonce-unavailable', { code })
-          if (standing === 'suspended') throw new TerminalError('nonce-unavailable', { code: 'terminal-suspended' })
+          if (code !== undefined) throw unavailable(code)
+          if (standing === 'suspended') throw unavailable('terminal-suspended')
         }
       } finally {
         patience.abort()
@@ -136,4 +136,11 @@ export function createNoncePool(client: HttpClient, offers: readonly Offer[], cl
       await running
     },
   }
+}
+
+/** Why there is no nonce: what the provider said of the terminal itself, or the bare fact with the provider's code. */
+function unavailable(code: string): TerminalError {
+  return code === 'terminal-suspended' || code === 'terminal-not-active'
+    ? new TerminalError(code)
+    : new TerminalError('nonce-unavailable', { code })
 }
