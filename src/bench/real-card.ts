@@ -69,8 +69,8 @@ export function realCardTime(exchange: Pick<TracedExchange, 'command' | 'sent' |
     case 'GET CHALLENGE':
       return base + OPERATION.random
     case 'VERIFY':
-      // An empty VERIFY only asks how many tries are left.
-      return exchange.sent > 5 ? base + OPERATION.pin : base
+      // An empty VERIFY only asks how many tries are left; one with a PIN is cut short in the trace.
+      return exchange.command.endsWith('··') ? base + OPERATION.pin : base
     default:
       return base
   }

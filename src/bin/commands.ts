@@ -7,6 +7,7 @@ import { servePcd } from '#reader'
 import { explain } from '#terminal'
 import { TownError, townFailures } from '#town'
 import { addAdministration } from './administration.ts'
+import { addBenches } from './bench.ts'
 import { diagnose } from './doctor.ts'
 import { findRunning, type Home, openHome } from './home.ts'
 import { tapJson, tapText } from './print.ts'
@@ -124,6 +125,8 @@ export async function run(argv: readonly string[]): Promise<number> {
       )
       if (findings.some((one) => !one.ok && one.needed)) code = EXIT.refused
     })
+
+  addBenches(program, out, note)
 
   try {
     await program.parseAsync([...argv])
