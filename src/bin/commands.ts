@@ -1,15 +1,14 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { createFileCardState, createVirtualCard, decodePersonalisation } from '#card'
 import { systemClock, systemRandom } from '#clock'
-import { codeOf } from '#failure'
 import { readFileIfPresent } from '#files'
 import { servePcd } from '#reader'
-import { explain } from '#terminal'
-import { TownError, townFailures } from '#town'
+import { TownError } from '#town'
 import { addAdministration } from './administration.ts'
+import { adviseOn } from './advice.ts'
 import { addBenches } from './bench.ts'
 import { diagnose } from './doctor.ts'
-import { findRunning, type Home, openHome } from './home.ts'
+import { findRunning, type Home, lockHome, openHome } from './home.ts'
 import { tapJson, tapText } from './print.ts'
 import { RESIDENTS } from './residents.ts'
 import { clearTown, type RunningTownHandle, startTown, type TownSettings } from './town.ts'
@@ -61,7 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .addOption(
       new Option('--mechanism <name>', 'what the card does').choices(['institution', 'pin']).default('institution'),
     )
-    .option('--pin <digits>', 'typed when asked for (mechanism pin)')
+    .option('--pin <digits>', 'typed when asked for (mechanism pin)', pinDigits)
     .addOption(new Option('--lang <language>', 'of the consent text').choices(['ja', 'en']).default('ja'))
     .action(async (options: TapOptions) => {
       const outcome = await tapOnce(home(), options)
@@ -96,7 +95,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async () => {
       const running = await findRunning(home())
       if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
-      await clearTown(home())
+      const lock = await lockHome(home())
+      try {
+        await clearTown(home())
+      } finally {
+        await lock.release()
+      }
       out(`${home().directory}: 消しました / removed`)
     })
   town
@@ -139,7 +143,11 @@ export async function run(argv: readonly string[]): Promise<number> {
 function readerOptions(command: Command): Command {
   return command
     .option('--pcsc [reader]', 'use pcscd, and the reader whose name begins so (the first if none is named)')
-    .option('--vpcd <host:port>', 'with --pcsc: plug the virtual cards into vpcd there', vpcdAddress)
+    .addOption(
+      new Option('--vpcd <host:port>', 'through pcscd, the virtual cards plugged into vpcd there')
+        .argParser(vpcdAddress)
+        .implies({ pcsc: true }),
+    )
 }
 
 function settingsOf(
@@ -208,10 +216,10 @@ async function serveCard(home: Home, name: string, vpcd: { host: string; port: n
   await service.stop()
 }
 
-/** Resolves at SIGINT or SIGTERM. */
+/** Resolves at SIGINT, SIGTERM, or SIGHUP: a window that is closed stops the town in order, too. */
 function untilInterrupted(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
   })
 }
 
@@ -219,6 +227,11 @@ function portNumber(text: string): number {
   const port = Number(text)
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('a number from 0 to 65535')
   return port
+}
+
+function pinDigits(text: string): string {
+  if (!/^\d{4}$/.test(text)) throw new InvalidArgumentError('four digits')
+  return text
 }
 
 function vpcdAddress(text: string): { host: string; port: number } {
@@ -230,9 +243,7 @@ function vpcdAddress(text: string): { host: string; port: number } {
 /** An error for whoever sits there: what is wrong and what to do; its code last. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused
-  const code = codeOf(error)
-  const known = code !== undefined && code in townFailures ? townFailures[code as keyof typeof townFailures] : undefined
-  const { cause, remedy } = known ?? explain(error)
+  const { cause, remedy } = adviseOn(error)
   note(`✗ ${cause.ja} / ${cause.en}\n  → ${remedy.ja} / ${remedy.en}`)
   note(`  (${error instanceof Error ? error.message : String(error)})`)
   if (process.env.KAZASU_DEBUG && error instanceof Error) note(error.stack ?? '')

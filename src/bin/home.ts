@@ -1,7 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { readFileIfPresent, replaceFile } from '#files'
+import { type DirectoryLock, lockDirectory } from '#store'
 
 /** Where everything is kept: `KAZASU_HOME`, or `.kazasu` in the current folder. */
 export interface Home {
@@ -28,12 +30,18 @@ const running = z.strictObject({
 /** What a running town says of itself, in `town.json`. */
 export type RunningRecord = z.infer<typeof running>
 
+/**
+ * Takes the home for this process: whoever founds, runs or clears a town holds it, until released or gone.
+ * @throws StoreError `store-in-use`
+ */
+export const lockHome = (home: Home): Promise<DirectoryLock> => lockDirectory(home.path('lock'))
+
 /** The town that runs in this home, `undefined` if none does; a record left by a crash is not believed. */
 export async function findRunning(home: Home): Promise<RunningRecord | undefined> {
   const bytes = await readFileIfPresent(home.path('town.json'))
   if (!bytes) return undefined
   const record = running.safeParse(JSON.parse(Buffer.from(bytes).toString()))
-  if (!record.success || !isAlive(record.data.pid)) return undefined
+  if (!record.success || !isAlive(record.data.pid) || !(await answers(record.data.town))) return undefined
   return record.data
 }
 
@@ -53,4 +61,17 @@ function isAlive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether anybody listens there: a pid may have been given to another process since. */
+function answers(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname, port: Number(port) })
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
 }

@@ -10,18 +10,22 @@ export function tapJson(outcome: TapResult): object {
         ...{ result, mechanism, basis, pairwiseId, returning, certificate, eligibility },
         institutionToken,
         evidence,
-        steps,
+        steps: rounded(steps),
       }
     }
     case 'refused':
     case 'failed': {
       const { code, cause, remedy } = outcome.problem
-      return { result: outcome.result, code, cause, remedy, steps: outcome.steps }
+      return { result: outcome.result, code, cause, remedy, steps: rounded(outcome.steps) }
     }
     default:
       return outcome
   }
 }
+
+/** To the microsecond: what is below is noise. */
+const rounded = (steps: readonly { readonly name: string; readonly ms: number }[]) =>
+  steps.map(({ name, ms }) => ({ name, ms: Math.round(ms * 1000) / 1000 }))
 
 /** Steps that take as long as people do. */
 const HUMAN = ['consent', 'card', 'pin']

@@ -15,7 +15,7 @@ import { openStore } from '#store'
 import { startTerminal } from '#terminal'
 import { startTownPage, TownError, type Tray } from '#town'
 import { CLINIC, found, PROVIDER_ID, REGISTER } from './founding.ts'
-import { findRunning, forgetRunning, type Home, type RunningRecord, recordRunning } from './home.ts'
+import { findRunning, forgetRunning, type Home, lockHome, type RunningRecord, recordRunning } from './home.ts'
 import { logFile } from './log-file.ts'
 import { RESIDENTS } from './residents.ts'
 
@@ -40,22 +40,23 @@ export interface RunningTownHandle extends RunningRecord {
 
 /**
  * Starts every role, each behind its own HTTP interface, and founds the town at the first start.
- * @throws TownError `town-running`, `town-unsettled`; errors of the roles
+ * @throws TownError `town-running`, `town-unsettled`, `port-taken`; StoreError `store-in-use`; errors of the roles
  */
 export async function startTown(settings: TownSettings): Promise<RunningTownHandle> {
   const { home, clock, random, say } = settings
   const running = await findRunning(home)
   if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
-  if (await wasLeftUnfounded(home)) {
-    say('前回の準備が途中で終わったので、はじめから作り直します / left half made at the last start: made anew')
-    await clearTown(home)
-  }
-  await mkdir(home.path('logs'), { recursive: true, mode: 0o700 })
-  const closing: (() => Promise<unknown>)[] = []
+  const lock = await lockHome(home)
+  const closing: (() => Promise<unknown>)[] = [() => lock.release()]
   const close = async (): Promise<void> => {
     for (const end of closing.toReversed()) await end()
   }
   try {
+    if (await wasLeftUnfounded(home)) {
+      say('前回の準備が途中で終わったので、はじめから作り直します / left half made at the last start: made anew')
+      await clearTown(home)
+    }
+    await mkdir(home.path('logs'), { recursive: true, mode: 0o700 })
     return { ...(await open()), close }
   } catch (error) {
     await close()

@@ -1,4 +1,5 @@
 export { storedTime, type TimeColumn } from './column-values.ts'
+export { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 export { isUniqueViolation, type WaitingLimits } from './engine.ts'
 export { StoreError, type StoreErrorCode, storeFailures } from './failures.ts'
 export type { Migration, Migrations } from './migrations.ts'

@@ -1,6 +1,6 @@
 import { CodedError, type FailureCatalogue } from '#failure'
 
-export type TownErrorCode = 'card-unknown' | 'town-running' | 'town-not-running' | 'town-unsettled'
+export type TownErrorCode = 'card-unknown' | 'town-running' | 'town-not-running' | 'town-unsettled' | 'port-taken'
 
 /** What keeps the test town from doing as it is told. */
 export class TownError extends CodedError<TownErrorCode> {}
@@ -10,6 +10,7 @@ export const townStatuses: Readonly<Record<TownErrorCode, number>> = {
   'town-running': 409,
   'town-not-running': 503,
   'town-unsettled': 503,
+  'port-taken': 503,
 }
 
 export const townFailures: FailureCatalogue<TownErrorCode> = {
@@ -33,6 +34,16 @@ export const townFailures: FailureCatalogue<TownErrorCode> = {
     remedy: {
       ja: '`kazasu town reset` を実行してから、もう一度起動してください。',
       en: 'Run `kazasu town reset`, then start again.',
+    },
+  },
+  'port-taken': {
+    cause: {
+      ja: 'そのポートは別のプログラムが使っています。',
+      en: 'Another program is using that port.',
+    },
+    remedy: {
+      ja: '`--port 0`（空いているポート）か別の番号を付けて起動してください。',
+      en: 'Start with `--port 0` for a free one, or with another number.',
     },
   },
 }

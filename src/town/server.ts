@@ -13,7 +13,7 @@ import {
 import { MECHANISMS } from '#messages'
 import { frontView, type TapView, tapView } from '#terminal'
 import { bilingual } from './bilingual.ts'
-import { townFailures, townStatuses } from './failures.ts'
+import { TownError, townFailures, townStatuses } from './failures.ts'
 import { type Tray, trayCard } from './tray.ts'
 
 /** One tap as the clinic’s table keeps it: what it may keep, and nothing of the card. */
@@ -55,7 +55,10 @@ export interface RunningTown {
 const VISITS_SHOWN = 20
 const tapPath = z.object({ id: z.string().max(32) })
 
-/** The town’s page and what it does: lays cards on the reader, and speaks to the terminal as any screen would. */
+/**
+ * The town’s page and what it does: lays cards on the reader, and speaks to the terminal as any screen would.
+ * @throws TownError `port-taken`
+ */
 export async function startTownPage(options: TownOptions): Promise<RunningTown> {
   const { clinic, tray, terminal, clock, random, log, port } = options
   let tap: TapView | null = null
@@ -154,6 +157,16 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
       void tell().catch(() => undefined)
     })
   }
+  async function listen(): Promise<string> {
+    try {
+      return await server.listen()
+    } catch (error) {
+      events.close()
+      await server.close()
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new TownError('port-taken', { port })
+      throw error
+    }
+  }
   await app.register(fastifyStatic, {
     root: join(import.meta.dirname, 'page'),
     setHeaders: (response) => {
@@ -163,7 +176,7 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
   })
 
   return {
-    url: await server.listen(),
+    url: await listen(),
     async close() {
       events.close()
       for (const screen of screens) screen.close()
