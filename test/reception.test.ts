@@ -434,31 +434,22 @@ describe('(h) institution authentication', () => {
     await expectAccepted(rig.provider, clinic, await forge(composed))
   })
 
-  test('with the DV of another provider under the same root is refused', async () => {
-    const dv = createThrowawaySigner('ecdsa-p256-sha256')
-    const { cvca, cvcaCvc, day } = rig.authority
-    const dvCvc = await issueCvc(
-      {
-        ...{ car: cvcaCvc.chr, chr: 'JPKZOTHR00001', role: 'dv', publicKey: dv.publicKey, pinless: true },
-        ...{ effective: day(-1), expiry: day(60) },
-      },
-      cvca,
-    )
-    const cvc = await own({ car: dvCvc.chr }, dv)
-    await register(cvc, encodeBase64url(certHash(cvc)))
-    await recorded('institution-foreign', { ...composed, chain: [dvCvc.raw, cvc.raw] })
-  })
-
-  test('with the key of our DV in another holder’s name is refused', async () => {
+  test.each([
+    ['the DV of another provider under the same root', 'JPKZOTHR00001', false],
+    ['the DV of another provider under the same root, in our name,', () => `${rig.authority.dvHolder}00002`, false],
+    ['the key of our DV in another holder’s name', 'JPKZOTHR00002', true],
+  ])('with %s is refused', async (_, name, ownKey) => {
     const { cvca, cvcaCvc, dv, day } = rig.authority
+    const chr = typeof name === 'string' ? name : name()
+    const key = ownKey ? dv : createThrowawaySigner('ecdsa-p256-sha256')
     const dvCvc = await issueCvc(
       {
-        ...{ car: cvcaCvc.chr, chr: 'JPKZOTHR00002', role: 'dv', publicKey: dv.publicKey, pinless: true },
+        ...{ car: cvcaCvc.chr, chr, role: 'dv', publicKey: key.publicKey, pinless: true },
         ...{ effective: day(-1), expiry: day(60) },
       },
       cvca,
     )
-    const cvc = await own({ car: dvCvc.chr })
+    const cvc = await own({ car: dvCvc.chr }, key)
     await register(cvc, encodeBase64url(certHash(cvc)))
     await recorded('institution-foreign', { ...composed, chain: [dvCvc.raw, cvc.raw] })
   })

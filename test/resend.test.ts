@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { decodeBase64url, encodeBase64url } from '#bytes'
+import { decodeBase64url, encodeBase64url, encodeHex } from '#bytes'
 import { MINUTE, SECOND } from '#clock'
 import { verifyCheckpoint, verifyInclusion } from '#evidence'
-import type { Answer } from '#messages'
+import { HttpError } from '#http'
+import { type Answer, decodeProof, type Proof } from '#messages'
+import type { Signer } from '#pki'
 import { StoreError } from '#store'
 import { eraseAnswers } from '../src/provider/answers.ts'
 import type { Provider } from '../src/provider/context.ts'
@@ -10,9 +12,18 @@ import { logOrigin } from '../src/provider/log.ts'
 import { receive } from '../src/provider/reception.ts'
 import { activateTerminal } from '../src/provider/terminals.ts'
 import { createOutbox } from '../src/terminal/outbox.ts'
+import { tap } from '../src/terminal/tap.ts'
 import { type Departure, type ForgedTap, forgeTap } from './forged-tap.ts'
 import { expectAccepted, expectRecorded, expectUnmoved, readTables } from './reception-tables.ts'
-import { createTapRig, createTestLink, createTestMemory, enrolTestTerminal, type TapRig } from './tap-rig.ts'
+import {
+  createTapRig,
+  createTestLink,
+  createTestMemory,
+  enrolTestTerminal,
+  powerCard,
+  type TapRig,
+  willingHolder,
+} from './tap-rig.ts'
 
 let rig: TapRig
 beforeAll(async () => {
@@ -184,6 +195,14 @@ describe('the terminal’s chain', () => {
     expect((await tables()).chain.state).toBe('suspended')
   })
 
+  test('forked with a counter further on is forked all the same', async () => {
+    const at = await place()
+    await send(await forge({ place: at }))
+    const further = await forge({ place: { ...at, counter: at.counter + 5 } })
+    await expect(send(further)).rejects.toMatchObject({ code: 'device-fork' })
+    expect((await tables()).chain.state).toBe('suspended')
+  })
+
   test('forked by a refused statement is forked all the same', async () => {
     const at = await place()
     const one = await forge({ place: at, offer: { audiences: ['insurer-9'] } })
@@ -218,6 +237,53 @@ describe('the terminal’s chain', () => {
     expect(await send(old)).toEqual(first)
     expect((await tables()).chain.state).toBe('active')
   })
+})
+
+/** M9 (protocol.md section 8). */
+test('nothing is signed for a tap that does not commit', async () => {
+  const { keys } = rig.provider
+  let signatures = 0
+  const counting = (key: Signer): Signer => ({
+    ...key,
+    sign(data) {
+      signatures++
+      return key.sign(data)
+    },
+  })
+  const provider = { ...rig.provider, keys: { ...keys, token: counting(keys.token), log: counting(keys.log) } }
+  const first = await forge()
+  await send(first, provider)
+  expect(signatures).toBe(3) // two tokens, one checkpoint
+  const again = await forge({ consent: () => first.proof.consentRecord })
+  await expect(send(again, provider)).rejects.toMatchObject({ code: 'consent-used' })
+  await expect(send(await forge({ mechanism: 'pin' }), { ...provider, policy: [] })).rejects.toThrow()
+  expect(signatures).toBe(3)
+})
+
+test('a proof that waits in the outbox holds no certificate in clear', async () => {
+  const fresh = await enrolTestTerminal(rig, rig.authority, rig.clock, {
+    ...{ institution: 'clinic-sakura', id: 't7', sequence: 7 },
+  })
+  const { terminal, reader, link, memory, offer } = fresh
+  reader.insert(powerCard(rig.card.personalisation))
+  link.before = () => {
+    throw new HttpError('unreachable')
+  }
+  await expect(tap(terminal, willingHolder(), offer('institution'))).rejects.toThrow()
+  const waiting = Buffer.from(decodeBase64url(memory.state.pending?.body ?? ''))
+  const proof: Proof = decodeProof(waiting)
+  const certificate = Buffer.from(decodeBase64url(rig.card.personalisation.userAuthentication.certificate))
+  const { serial, subject } = rig.certificateOf(rig.card.personalisation)
+  for (const part of [certificate.subarray(100, 130), Buffer.from(serial, 'hex'), Buffer.from(subject)]) {
+    for (const held of [waiting, Buffer.from(decodeBase64url(proof.sealedCertificate))]) {
+      expect(held.includes(part)).toBe(false)
+      expect(held.includes(encodeBase64url(part))).toBe(false)
+      expect(held.includes(encodeHex(part))).toBe(false)
+    }
+  }
+  link.before = (body) => body
+  await terminal.outbox.flush()
+  await reader.remove()
 })
 
 test('two taps handed to one outbox at once take two places in the chain', async () => {
