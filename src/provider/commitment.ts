@@ -6,7 +6,7 @@ import { isUniqueViolation } from '#store'
 import type { Provider } from './context.ts'
 import { acceptedEvidence } from './evidence-record.ts'
 import { ProviderError } from './failures.ts'
-import { cardWitness, issuePairwiseId, obtainPerson, type Person } from './identities.ts'
+import { type Audience, cardWitness, issuePairwiseIds, obtainPerson, type Person } from './identities.ts'
 import { appendEvidence, sealEvidence } from './log.ts'
 import type { PolicyRow } from './policy.ts'
 import type { CommittedTap } from './release.ts'
@@ -34,12 +34,12 @@ export async function commitTap(provider: Provider, submission: Submission, tap:
   return provider.database.transaction().execute(async (transaction) => {
     await spendNonce(provider, transaction, tap.nonce.nonce)
     await advanceTerminal(provider, transaction, submission)
-    await confirmInstitution(transaction, submission)
+    const institution = await confirmInstitution(transaction, submission)
     await recordLeg(provider, transaction, submission, tap)
     const person = await obtainPerson(provider, transaction, tap.link)
     await countTap(provider, transaction, person, submission.terminal.id, tap.policy.quota)
     requireFresh(tap.status, provider.clock.now())
-    const claims = await composeClaims(provider, transaction, submission, tap, person, tokenIds)
+    const claims = await composeClaims(provider, transaction, submission, tap, { institution, person, tokenIds })
     const index = await appendEvidence(transaction, sealed)
     await transaction
       .insertInto('seen')
@@ -105,16 +105,18 @@ export async function advanceTerminal(
   throw new ProviderError('counter-gap')
 }
 
-async function confirmInstitution(transaction: ProviderTransaction, { terminal }: Submission): Promise<void> {
+/** The institution as the terminal was found in it, still active; gives who sees its pairwise IDs. */
+async function confirmInstitution(transaction: ProviderTransaction, { terminal }: Submission): Promise<Audience> {
   const row = await transaction
     .selectFrom('institution')
-    .select('id')
+    .select(['audience_id', 'id_epoch'])
     .where('id', '=', terminal.institution)
     .where('state', '=', 'active')
     .where('epoch', '=', terminal.institutionEpoch)
     .forShare()
     .executeTakeFirst()
   if (!row) throw new ProviderError('institution-suspended')
+  return { use: 'institution', audienceId: row.audience_id, epoch: row.id_epoch }
 }
 
 async function recordLeg(
@@ -159,30 +161,21 @@ async function countTap(
   if (taps > quota) throw new ProviderError('quota-exceeded')
 }
 
+/** Who is told something, about whom, in tokens of which IDs. */
+interface Recipients {
+  readonly institution: Audience
+  readonly person: Person
+  readonly tokenIds: ReadonlyMap<string, string>
+}
+
 async function composeClaims(
   provider: Provider,
   transaction: ProviderTransaction,
-  { terminal, proof, receivedAt }: Submission,
+  { proof, receivedAt }: Submission,
   { nonce, status, link }: CheckedTap,
-  person: Person,
-  tokenIds: ReadonlyMap<string, string>,
+  { institution, person, tokenIds }: Recipients,
 ): Promise<TokenClaims> {
-  const { audiences } = proof.consentRecord
-  const [institution, client, services] = await Promise.all([
-    transaction
-      .selectFrom('institution')
-      .select(['audience_id', 'id_epoch'])
-      .where('id', '=', terminal.institution)
-      .executeTakeFirstOrThrow(),
-    transaction.selectFrom('client').select('confirmation').where('id', '=', nonce.client).executeTakeFirstOrThrow(),
-    // In one order everywhere: two taps of one person issue IDs of the same services without waiting for each other.
-    transaction
-      .selectFrom('service')
-      .select(['audience', 'id_epoch'])
-      .where('audience', 'in', audiences)
-      .orderBy('audience')
-      .execute(),
-  ])
+  const { confirmation, services } = await findRecipients(transaction, nonce.client, proof.consentRecord.audiences)
   const iat = Math.floor(provider.clock.now() / 1000)
   const shared: Omit<PresenceClaims, 'aud' | 'sub' | 'jti'> = {
     v: 1,
@@ -197,19 +190,37 @@ async function composeClaims(
     role: nonce.role,
     purpose: nonce.purpose,
     certificate: status.certificate,
-    cnf: client.confirmation,
+    cnf: confirmation,
   }
-  const here = { use: 'institution' as const, audienceId: institution.audience_id, epoch: institution.id_epoch }
-  const { id, returning } = await issuePairwiseId(provider, transaction, person, here)
-  const tokens: PresenceClaims[] = []
-  for (const { audience, id_epoch: epoch } of services) {
-    const issued = await issuePairwiseId(provider, transaction, person, { use: 'asp', audienceId: audience, epoch })
-    tokens.push({ ...shared, aud: audience, sub: issued.id, jti: tokenIds.get(audience) ?? '' })
-  }
+  const [here, ...there] = await issuePairwiseIds(provider, transaction, person, [institution, ...services])
+  const tokens = there.map(({ id, audience: { audienceId: aud } }): PresenceClaims => {
+    return { ...shared, aud, sub: id, jti: tokenIds.get(aud) ?? '' }
+  })
   return {
-    institution: { ...shared, aud: nonce.institution, sub: id, jti: tokenIds.get('') ?? '' },
+    institution: { ...shared, aud: nonce.institution, sub: here.id, jti: tokenIds.get('') ?? '' },
     services: tokens,
-    visit: { returning, witness: await cardWitness(provider, link, here) },
+    visit: { returning: here.returning, witness: await cardWitness(provider, link, institution) },
     eligibility: tokens.find(({ aud }) => aud === provider.registerAudience)?.sub ?? null,
   }
+}
+
+/** Who will present the tokens, and the services among the audiences, in one order everywhere. */
+async function findRecipients(
+  transaction: ProviderTransaction,
+  client: string,
+  audiences: readonly string[],
+): Promise<{ readonly confirmation: PresenceClaims['cnf']; readonly services: readonly Audience[] }> {
+  const rows = await transaction
+    .selectFrom('client')
+    .leftJoin('service', (join) => join.on('service.audience', 'in', [...audiences]))
+    .select(['confirmation', 'audience', 'id_epoch'])
+    .where('client.id', '=', client)
+    .orderBy('audience')
+    .execute()
+  const [row] = rows
+  if (!row) throw new ProviderError('client-unknown')
+  const services = rows.flatMap(({ audience, id_epoch: epoch }): Audience[] =>
+    audience === null || epoch === null ? [] : [{ use: 'asp', audienceId: audience, epoch }],
+  )
+  return { confirmation: row.confirmation, services }
 }

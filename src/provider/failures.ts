@@ -22,7 +22,6 @@ export type ProviderErrorCode =
   | 'status-unknown'
   | 'status-unavailable'
   | 'status-stale'
-  | 'log-moved'
   | 'log-rolled-back'
   | 'not-found'
   | 'exists'
@@ -189,10 +188,6 @@ export const providerFailures: FailureCatalogue<ProviderErrorCode> = {
       en: 'What is known of the certificate’s revocation is too old.',
     },
     remedy: later,
-  },
-  'log-moved': {
-    cause: { ja: '証跡ログへの書き込みが競合しました。', en: 'The evidence log moved during the write.' },
-    remedy: again,
   },
   'log-rolled-back': {
     cause: {

@@ -66,29 +66,43 @@ export function pairwiseIdOf(provider: Provider, person: Person, audience: Audie
   return derivePairwiseId(input, provider.keys.pairwise, provider.keys.pairwiseVersion)
 }
 
-/** The person's ID at an audience, written down as issued; `returning` if it had been before. */
-export async function issuePairwiseId(
+/** An ID that was given out; `returning` if it had been before. */
+export interface IssuedId {
+  readonly audience: Audience
+  readonly id: string
+  readonly returning: boolean
+}
+
+/**
+ * The person's ID at each audience, written down as issued, in the order given. Two taps of one person that name the
+ * same audiences in the same order do not wait for each other crosswise.
+ */
+export async function issuePairwiseIds<const Audiences extends readonly Audience[]>(
   provider: Provider,
   transaction: ProviderTransaction,
   person: Person,
-  audience: Audience,
-): Promise<{ readonly id: string; readonly returning: boolean }> {
-  const id = await pairwiseIdOf(provider, person, audience)
-  const issued = await transaction
+  audiences: Audiences,
+): Promise<{ readonly [Index in keyof Audiences]: IssuedId }> {
+  const ids = await Promise.all(audiences.map((audience) => pairwiseIdOf(provider, person, audience)))
+  const fresh = await transaction
     .insertInto('pairwise_id')
-    .values({
-      audience: audience.audienceId,
-      use: audience.use,
-      epoch: audience.epoch,
-      person: person.id,
-      id,
-      key_version: provider.keys.pairwiseVersion,
-      issued_at: provider.clock.now(),
-    })
+    .values(
+      audiences.map(({ audienceId, use, epoch }, i) => ({
+        ...{ audience: audienceId, use, epoch, person: person.id, id: ids[i] ?? '' },
+        key_version: provider.keys.pairwiseVersion,
+        issued_at: provider.clock.now(),
+      })),
+    )
     .onConflict((conflict) => conflict.columns(['audience', 'use', 'epoch', 'person']).doNothing())
-    .returning('id')
-    .executeTakeFirst()
-  return { id, returning: issued === undefined }
+    .returning(['audience', 'use', 'epoch'])
+    .execute()
+  const issued = audiences.map((audience, i): IssuedId => {
+    const written = fresh.some(
+      (row) => row.audience === audience.audienceId && row.use === audience.use && row.epoch === audience.epoch,
+    )
+    return { audience, id: ids[i] ?? '', returning: !written }
+  })
+  return issued as { readonly [Index in keyof Audiences]: IssuedId }
 }
 
 /** Witness that the same card came again to an audience. */

@@ -4,6 +4,7 @@ import {
   appendLeaf,
   consistencyProof,
   inclusionProof,
+  type NodeId,
   type NodeReader,
   readRange,
   type SealedRecord,
@@ -29,51 +30,44 @@ export function sealEvidence(record: object, { auditKey, random }: Provider): Pr
  * sequencer until it commits, whichever process it runs in.
  */
 export async function appendEvidence(transaction: ProviderTransaction, sealed: SealedRecord): Promise<number> {
-  const { size } = await transaction.selectFrom('log_head').select('size').forUpdate().executeTakeFirstOrThrow()
-  const { nodes } = appendLeaf(await readRange(size, nodeReader(transaction)), sealed.leaf)
+  const { size } = await transaction
+    .updateTable('log_head')
+    .set(({ eb }) => ({ size: eb('size', '+', 1) }))
+    .returning('size')
+    .executeTakeFirstOrThrow()
+  const index = size - 1
+  const { nodes } = appendLeaf(await readRange(index, nodeReader(transaction)), sealed.leaf)
+  const { leaf, auditKeyId, body, wrappedKey } = sealed
   await transaction
-    .insertInto('log_leaf')
-    .values({
-      index: size,
-      leaf: sealed.leaf,
-      audit_key_id: sealed.auditKeyId,
-      body: sealed.body,
-      wrapped_key: sealed.wrappedKey,
-    })
-    .execute()
-  await transaction
+    .with('appended', (query) =>
+      query.insertInto('log_leaf').values({ index, leaf, audit_key_id: auditKeyId, body, wrapped_key: wrappedKey }),
+    )
     .insertInto('log_node')
     .values([...nodes])
     .execute()
-  const moved = await transaction
-    .updateTable('log_head')
-    .set({ size: size + 1 })
-    .where('size', '=', size)
-    .executeTakeFirst()
-  if (moved.numUpdatedRows !== 1n) throw new ProviderError('log-moved')
-  return size
+  return index
 }
 
-/** Where leaf `index` stands, under a checkpoint signed now over all that is committed. */
-export async function evidenceReceipt(provider: Provider, index: number): Promise<EvidenceReceipt> {
-  const { database } = provider
-  const size = await logSize(database)
-  const reader = nodeReader(database)
-  const [leaf] = index < size ? await reader.readNodes([{ level: 0, index }]) : []
+/** Where leaf `index` stands in the log of `size` leaves, all of them committed, under a checkpoint signed now. */
+export async function evidenceReceipt(provider: Provider, index: number, size: number): Promise<EvidenceReceipt> {
+  if (index >= size) throw new ProviderError('not-found', { what: 'leaf' })
+  const reader = nodeReader(provider.database)
+  const [[leaf], inclusion, checkpoint] = await Promise.all([
+    reader.readNodes([{ level: 0, index }]),
+    inclusionProof(index, size, reader),
+    signedCheckpoint(provider, size, reader),
+  ])
   if (!leaf) throw new ProviderError('not-found', { what: 'leaf' })
-  const inclusion = await inclusionProof(index, size, reader)
-  return {
-    index,
-    checkpoint: await signedCheckpoint(provider, size),
-    inclusion: inclusion.map(encodeBase64url),
-    leaf: encodeBase64url(leaf),
-  }
+  return { index, checkpoint, inclusion: inclusion.map(encodeBase64url), leaf: encodeBase64url(leaf) }
 }
 
-/** The log's head of `size` leaves – by default all – as a signed note. */
-export async function signedCheckpoint(provider: Provider, size?: number): Promise<string> {
-  const all = size ?? (await logSize(provider.database))
-  const head = treeHead(await readRange(all, nodeReader(provider.database)))
+/** The log's head of `size` leaves as a signed note. */
+export async function signedCheckpoint(
+  provider: Provider,
+  size: number,
+  reader: NodeReader = nodeReader(provider.database),
+): Promise<string> {
+  const head = treeHead(await readRange(size, reader))
   return signCheckpoint({ origin: logOrigin(provider.id), ...head }, provider.keys.log)
 }
 
@@ -91,19 +85,39 @@ export async function consistency({ database }: Provider, from: number, to: numb
   return (await consistencyProof(from, to, nodeReader(database))).map(encodeBase64url)
 }
 
-/** Reads stored tree nodes in one query. */
+/** Reads stored tree nodes; what is asked for side by side is one query. */
 export function nodeReader(database: Database | ProviderTransaction): NodeReader {
+  let batch: { readonly ids: NodeId[]; readonly found: Promise<ReadonlyMap<string, Uint8Array>> } | undefined
+
+  function open() {
+    const ids: NodeId[] = []
+    const found = Promise.resolve().then(() => {
+      batch = undefined
+      return readStored(database, ids)
+    })
+    return { ids, found }
+  }
+
   return {
     async readNodes(ids) {
       if (ids.length === 0) return []
-      const wanted = sql.join(ids.map(({ level, index }) => sql`(${level}::int, ${index}::bigint)`))
-      const rows = await database
-        .selectFrom('log_node')
-        .selectAll()
-        .where(sql<boolean>`(level, index) in (${wanted})`)
-        .execute()
-      const found = new Map(rows.map((row) => [`${row.level}/${row.index}`, row.hash]))
-      return ids.map(({ level, index }) => found.get(`${level}/${index}`))
+      batch ??= open()
+      const { found } = batch
+      batch.ids.push(...ids)
+      const nodes = await found
+      return ids.map((id) => nodes.get(nameOf(id)))
     },
   }
+}
+
+const nameOf = ({ level, index }: NodeId): string => `${level}/${index}`
+
+async function readStored(database: Database | ProviderTransaction, ids: readonly NodeId[]) {
+  const wanted = sql.join(ids.map(({ level, index }) => sql`(${level}::int, ${index}::bigint)`))
+  const rows = await database
+    .selectFrom('log_node')
+    .selectAll()
+    .where(sql<boolean>`(level, index) in (${wanted})`)
+    .execute()
+  return new Map(rows.map((row) => [nameOf(row), row.hash]))
 }

@@ -1,7 +1,8 @@
+import { sql } from 'kysely'
 import { encodeBase64url } from '#bytes'
 import { MINUTE, SECOND, type Time, timeText } from '#clock'
 import type { NonceRequest, NonceRow } from '#messages'
-import type { IssuedNonce } from '#proof'
+import type { IssuedNonce, ReceptionPolicy } from '#proof'
 import type { Provider } from './context.ts'
 import { ProviderError } from './failures.ts'
 import { findPolicy, type PolicyRow } from './policy.ts'
@@ -58,6 +59,10 @@ export async function issueNonces(
   return nonces.map((nonce) => ({ v: 1, nonce, ...occasion, expiresAt: timeText(expiresAt) }))
 }
 
+/** Audiences that the nonce's client may ask the holder's consent for. */
+const audiencesOf = sql<string[]>`array_to_json(array(
+  select audience from client_audience where client = nonce.client))`.as('audiences')
+
 /**
  * Check (d): the row of a nonce that this terminal may still spend on a tap, with the policy row it was issued under.
  * @throws ProviderError `nonce-unknown`, `nonce-used`, `nonce-expired`, `policy-refused`
@@ -67,16 +72,21 @@ export async function findNonce(
   nonce: string,
   terminal: IdentifiedTerminal,
   at: Time,
-): Promise<{ readonly nonce: IssuedNonce; readonly policy: PolicyRow }> {
-  const row = await provider.database.selectFrom('nonce').selectAll().where('nonce', '=', nonce).executeTakeFirst()
+): Promise<{ readonly nonce: IssuedNonce; readonly policy: PolicyRow & ReceptionPolicy }> {
+  const row = await provider.database
+    .selectFrom('nonce')
+    .selectAll()
+    .select(audiencesOf)
+    .where('nonce', '=', nonce)
+    .executeTakeFirst()
   if (!row || row.terminal !== terminal.id || row.class !== 'tap') throw new ProviderError('nonce-unknown')
   if (row.state !== 'issued') throw new ProviderError('nonce-used')
   if (row.expires_at <= at) throw new ProviderError('nonce-expired')
   const policy = findPolicy(provider.policy, { ...row, attended: terminal.attended })
   if (!policy) throw new ProviderError('policy-refused')
-  const { issued_at: issuedAt, expires_at: expiresAt, bundle, prior, state: _, ...occasion } = row
+  const { issued_at: issuedAt, expires_at: expiresAt, bundle, prior, state: _, audiences, ...occasion } = row
   return {
-    policy,
+    policy: { ...policy, audiences },
     nonce: {
       ...occasion,
       issuedAt,
@@ -85,16 +95,6 @@ export async function findNonce(
       ...(prior === null ? {} : { prior }),
     },
   }
-}
-
-/** Audiences that a client may ask the holder's consent for. */
-export async function audiencesOf(provider: Provider, client: string): Promise<readonly string[]> {
-  const rows = await provider.database
-    .selectFrom('client_audience')
-    .select('audience')
-    .where('client', '=', client)
-    .execute()
-  return rows.map(({ audience }) => audience)
 }
 
 /** Forgets nonces that expired long ago and were never accepted. */

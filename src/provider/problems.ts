@@ -31,7 +31,6 @@ const providerStatuses: Readonly<Record<ProviderErrorCode, number>> = {
   'status-unknown': 403,
   'status-unavailable': 503,
   'status-stale': 503,
-  'log-moved': 503,
   'log-rolled-back': 503,
   'not-found': 404,
   exists: 409,

@@ -3,7 +3,7 @@ import type { HttpApp } from '#http'
 import { bytesText, evidenceReceipt, identifier, presenceClaims, version } from '#messages'
 import type { Provider } from './context.ts'
 import { keySet } from './key-set.ts'
-import { consistency, evidenceReceipt as receiptOf, signedCheckpoint } from './log.ts'
+import { consistency, logSize, evidenceReceipt as receiptOf, signedCheckpoint } from './log.ts'
 import { verifyToken } from './verification.ts'
 
 const size = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
@@ -46,7 +46,10 @@ export function addPublicRoutes(app: HttpApp, provider: Provider): void {
   app.get(
     '/v1/log/checkpoint',
     { schema: { tags, summary: 'Signed checkpoint (text/plain, C2SP tlog-checkpoint)' } },
-    async (_request, reply) => reply.type('text/plain; charset=utf-8').send(await signedCheckpoint(provider)),
+    async (_request, reply) => {
+      const note = await signedCheckpoint(provider, await logSize(provider.database))
+      return reply.type('text/plain; charset=utf-8').send(note)
+    },
   )
   app.get(
     '/v1/log/entries/:index',
@@ -56,7 +59,7 @@ export function addPublicRoutes(app: HttpApp, provider: Provider): void {
         summary: 'Leaf hash and its inclusion proof under a checkpoint signed now',
       },
     },
-    ({ params }) => receiptOf(provider, params.index),
+    async ({ params }) => receiptOf(provider, params.index, await logSize(provider.database)),
   )
   app.get(
     '/v1/log/consistency',

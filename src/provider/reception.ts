@@ -3,7 +3,7 @@ import { type ProofContext, verifyProof } from '#proof'
 import { commitTap } from './commitment.ts'
 import type { Provider } from './context.ts'
 import { linkOfKey } from './identities.ts'
-import { audiencesOf, findNonce } from './nonces.ts'
+import { findNonce } from './nonces.ts'
 import { lookUpEligibility } from './records.ts'
 import { refuse } from './refusal.ts'
 import { releaseAnswer } from './release.ts'
@@ -33,12 +33,11 @@ export async function receive(
   if (recalled) return recalled
   try {
     const { nonce, policy } = await time('nonce', () => findNonce(provider, proof.nonce, terminal, receivedAt)) // (d)
-    const audiences = await audiencesOf(provider, nonce.client)
     const context: ProofContext = {
       device,
       nonce,
       terminal,
-      policy: { ...policy, audiences },
+      policy,
       trust: provider.trust(),
       receivedAt,
     }

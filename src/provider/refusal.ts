@@ -17,7 +17,6 @@ const UNRECORDED: readonly ProviderErrorCode[] = [
   'lease-expired',
   'proof-mismatch',
   'answer-erased',
-  'log-moved',
   'not-found',
   'trust-missing',
 ]

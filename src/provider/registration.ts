@@ -4,7 +4,7 @@ import { linkOf, type PresenceClaims } from '#messages'
 import { isUniqueViolation } from '#store'
 import type { Provider } from './context.ts'
 import { ProviderError } from './failures.ts'
-import { issuePairwiseId, obtainPerson } from './identities.ts'
+import { issuePairwiseIds, obtainPerson } from './identities.ts'
 import { thumbprintOf } from './key-set.ts'
 import type { Database, SealingJwk } from './tables.ts'
 
@@ -159,6 +159,7 @@ export async function registerPerson(
     if (!service) throw new ProviderError('not-found', { what: 'service' })
     const person = await obtainPerson(provider, transaction, link)
     const asp = { use: 'asp' as const, audienceId: audience, epoch: service.id_epoch }
-    return (await issuePairwiseId(provider, transaction, person, asp)).id
+    const [{ id }] = await issuePairwiseIds(provider, transaction, person, [asp])
+    return id
   })
 }

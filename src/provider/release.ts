@@ -26,7 +26,7 @@ export async function releaseAnswer(
   if (claims.institution.exp * 1000 + TOKEN_LIFE * 1000 < provider.clock.now()) throw new ProviderError('answer-erased')
   const [tokens, evidence] = await Promise.all([
     signTokens(provider, claims.institution, claims.services),
-    evidenceReceipt(provider, index),
+    evidenceReceipt(provider, index, index + 1), // the leaf's own transaction committed all before it
   ])
   const records = { visit: claims.visit, ...(record ? { eligibility: record } : {}) }
   const answer: Answer = { v: 1, ...tokens, records, evidence }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { decodeBase64url } from '#bytes'
 import type { RegisteredTerminal } from '#proof'
 import { ProviderError } from './failures.ts'
@@ -20,6 +21,10 @@ export interface IdentifiedTerminal extends RegisteredTerminal {
 /** `prev` of a terminal's first device statement: 32 zero bytes. */
 export const FIRST_HEAD = 'A'.repeat(43)
 
+/** b64u certHash of every certificate of the terminal that was not withdrawn. */
+const certificatesOf = sql<string[]>`array_to_json(array(
+  select cert_hash from terminal_certificate where terminal = terminal.id and withdrawn_at is null))`.as('certificates')
+
 /**
  * Check (a): the terminal whose TLS certificate this is.
  * @throws ProviderError `terminal-unknown`
@@ -33,17 +38,11 @@ export async function identifyTerminal(
         .selectFrom('terminal')
         .innerJoin('institution', 'institution.id', 'terminal.institution')
         .selectAll('terminal')
-        .select(['institution.epoch as institution_epoch', 'institution.state as institution_state'])
+        .select(['institution.epoch as institution_epoch', 'institution.state as institution_state', certificatesOf])
         .where('thumbprint', '=', thumbprint)
         .executeTakeFirst()
     : undefined
   if (!row) throw new ProviderError('terminal-unknown')
-  const certificates = await database
-    .selectFrom('terminal_certificate')
-    .select('cert_hash')
-    .where('terminal', '=', row.id)
-    .where('withdrawn_at', 'is', null)
-    .execute()
   return {
     id: row.id,
     institution: row.institution,
@@ -56,7 +55,7 @@ export async function identifyTerminal(
     counter: row.counter,
     operator: row.operator,
     lease: row.lease,
-    certHashes: certificates.map(({ cert_hash }) => cert_hash),
+    certHashes: row.certificates,
   }
 }
 

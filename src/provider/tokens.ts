@@ -24,14 +24,28 @@ export async function signTokens(
   institution: PresenceClaims,
   services: readonly PresenceClaims[],
 ): Promise<Pick<Answer, 'institutionToken' | 'serviceTokens'>> {
-  const keys = await provider.database.selectFrom('service').select(['audience', 'sealing_key']).execute()
+  const keys = await sealingKeys(
+    provider,
+    services.map(({ aud }) => aud),
+  )
   const sealed = services.map(async (claims) => {
-    const service = keys.find(({ audience }) => audience === claims.aud)
-    if (!service) throw new ProviderError('not-found', { what: 'service' })
-    return [claims.aud, await sealPresence(provider, claims, service.sealing_key)] as const
+    const key = keys.get(claims.aud)
+    if (!key) throw new ProviderError('not-found', { what: 'service' })
+    return [claims.aud, await sealPresence(provider, claims, key)] as const
   })
-  return {
-    institutionToken: await signPresence(provider, institution),
-    serviceTokens: Object.fromEntries(await Promise.all(sealed)),
-  }
+  const [institutionToken, serviceTokens] = await Promise.all([
+    signPresence(provider, institution),
+    Promise.all(sealed),
+  ])
+  return { institutionToken, serviceTokens: Object.fromEntries(serviceTokens) }
+}
+
+async function sealingKeys({ database }: Provider, audiences: readonly string[]) {
+  if (audiences.length === 0) return new Map<string, SealingJwk>()
+  const rows = await database
+    .selectFrom('service')
+    .select(['audience', 'sealing_key'])
+    .where('audience', 'in', [...audiences])
+    .execute()
+  return new Map(rows.map(({ audience, sealing_key }) => [audience, sealing_key]))
 }
