@@ -9,9 +9,12 @@ export interface TapSession {
   readonly terminal: Terminal
   readonly desk: Desk
   readonly offer: Offer
+  /** Aborted when the tap is over, also for the lanes that had not come to their end. */
+  readonly over: AbortSignal
+  /** Opens the card that lies on the reader, for this tap alone. @throws ReaderError */
+  openCard(): Promise<void>
   /** The open card. @throws TerminalError `sequence-broken` */
   card(): CardChannel
-  holdCard(connection: CardConnection): void
   releaseCard(): Promise<void>
   /** Takes charge of a PIN's bytes, to erase them at the end. */
   holdPin(pin: Uint8Array): void
@@ -26,28 +29,31 @@ export function createTapSession(terminal: Terminal, desk: Desk, offer: Offer): 
   const { clock } = terminal
   const steps: StepTime[] = []
   const trace: TracedExchange[] = []
-  let connection: CardConnection | undefined
+  const over = new AbortController()
+  let opening: Promise<CardConnection> | undefined
   let channel: CardChannel | undefined
   let digits: Uint8Array | undefined
 
   async function releaseCard(): Promise<void> {
-    const open = connection
-    connection = undefined
+    // One lane may fail while another is still opening the card: it is waited for, or it would stay open for good.
+    const opened = await opening?.catch(() => undefined)
+    opening = undefined
     channel = undefined
-    await open?.disconnect()
+    await opened?.disconnect()
   }
 
   const session: TapSession = {
     terminal,
     desk,
     offer,
+    over: over.signal,
+    async openCard() {
+      opening = terminal.reader.connect()
+      channel = traceChannel(await opening, clock, (exchange) => trace.push(exchange))
+    },
     card() {
       if (!channel) throw new TerminalError('sequence-broken', { missing: 'card' })
       return channel
-    },
-    holdCard(opened) {
-      connection = opened
-      channel = traceChannel(opened, clock, (exchange) => trace.push(exchange))
     },
     releaseCard,
     holdPin(pin) {
@@ -60,6 +66,7 @@ export function createTapSession(terminal: Terminal, desk: Desk, offer: Offer): 
     async run(lane, before) {
       let gained: TapState = {}
       for (const step of lane) {
+        over.signal.throwIfAborted()
         const began = clock.monotonic()
         gained = { ...gained, ...(await step.run(session, { ...before, ...gained })) }
         const time = { name: step.name, ms: clock.monotonic() - began }
@@ -71,6 +78,7 @@ export function createTapSession(terminal: Terminal, desk: Desk, offer: Offer): 
     },
     record: () => ({ steps: [...steps], trace: [...trace] }),
     async end() {
+      over.abort()
       digits?.fill(0)
       await releaseCard()
     },

@@ -72,7 +72,7 @@ export const meetCard: TapStep = {
     const { terminal, desk } = session
     desk.askCard()
     const impatient = new AbortController()
-    const given = AbortSignal.any([impatient.signal, ...(desk.cancelled ? [desk.cancelled] : [])])
+    const given = AbortSignal.any([impatient.signal, session.over, ...(desk.cancelled ? [desk.cancelled] : [])])
     const waiting = terminal.clock
       .sleep(terminal.cardPatience, impatient.signal)
       .then(() => impatient.abort())
@@ -87,7 +87,7 @@ export const meetCard: TapStep = {
       await waiting
     }
     const presentFrom = terminal.clock.now()
-    session.holdCard(await terminal.reader.connect())
+    await session.openCard()
     return { presentFrom }
   },
 }
