@@ -144,6 +144,20 @@ describe('README', () => {
   })
 })
 
+describe('ARCHITECTURE.md', () => {
+  test('has every folder of src on the floor that src/floors.test.ts gives it', () => {
+    const floors = [...read('src/floors.test.ts').matchAll(/\b([a-z]+): (-?\d)\b/g)].map(
+      ([, folder, floor]) => `${folder} ${floor}`,
+    )
+    const drawn = rows(read('ARCHITECTURE.md'))
+      .filter(([, folder]) => /^`src\/\w+\/`$/.test(folder ?? ''))
+      .map(([floor, folder = '']) => `${folder.slice(5, -2)} ${floor}`)
+    const there = new Set(sources.map((path) => path.split('/')[1]))
+    expect(drawn.length).toBe(there.size)
+    expect(floors.filter((line) => there.has(line.split(' ')[0])).toSorted()).toEqual(drawn.toSorted())
+  })
+})
+
 describe('GLOSSARY.md', () => {
   const terms = rows(read('GLOSSARY.md')).filter((cells) => cells[3]?.startsWith('`'))
 
@@ -187,7 +201,7 @@ describe('docs/walk.md', () => {
     ['src/provider/reception.ts', 'receive'],
   ])('%s › %s is short, and every name it calls is explained', (path, name) => {
     const body = bodyOf(path, name)
-    const called = [...body.matchAll(/(\w+)\(/g)].map(([, call]) => call ?? '')
+    const called = [...body.matchAll(/(\w+)(?:\?\.)?\(/g)].map(([, call]) => call ?? '')
     expect(called.length).toBeGreaterThan(5)
     expect(body.split('\n').length).toBeLessThanOrEqual(60)
     expect([...new Set(called)].filter((call) => !LANGUAGE.includes(call) && !explained.has(call))).toEqual([])

@@ -18,8 +18,8 @@ const entries = [...catalogues].flatMap(([folder, catalogue]) =>
   Object.entries(catalogue).map(([code, failure]) => [folder, code, failure] as const),
 )
 
-/** Codes that two folders use for what each means by it. */
-const TWICE = ['certificate-expired', 'institution-unknown', 'not-found']
+/** Codes that two folders use: a card and an authority for institutions unknown to each, others for one fact that both see. */
+const TWICE = ['certificate-expired', 'institution-unknown', 'not-found', 'terminal-not-active', 'terminal-suspended']
 
 describe('the failure catalogue', () => {
   test('has a part of every folder that has errors of its own', () => {
