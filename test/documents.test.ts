@@ -46,6 +46,18 @@ describe('every document', () => {
     expect(placed.filter(([, name, path]) => !holdsWord(path ?? '', name ?? '')).map(([whole]) => whole)).toEqual([])
   })
 
+  const words = new Set(
+    [...sources, ...globSync(['src/**/*.test.ts', 'test/*.ts', 'scripts/*', 'package.json'], { cwd: root })].flatMap(
+      (path) => read(path).match(/\w+/g) ?? [],
+    ),
+  )
+  test.each(documents)('%s names only identifiers that exist', (document) => {
+    const named = code(read(document)).flatMap(
+      (text) => text.match(/\b(?:[a-z]+[A-Z]\w*|[A-Z][A-Z_]{3,}|[A-Z][a-z]+[A-Z]\w+)\b/g) ?? [],
+    )
+    expect([...new Set(named)].filter((name) => !words.has(name))).toEqual([])
+  })
+
   test.each(documents)('%s has links that lead somewhere', (document) => {
     const dead = links(read(document)).filter((target) => {
       if (/^https:/.test(target)) return false
@@ -155,6 +167,24 @@ describe('ARCHITECTURE.md', () => {
     const there = new Set(sources.map((path) => path.split('/')[1]))
     expect(drawn.length).toBe(there.size)
     expect(floors.filter((line) => there.has(line.split(' ')[0])).toSorted()).toEqual(drawn.toSorted())
+  })
+})
+
+describe('docs/decisions', () => {
+  const records = documents.filter((path) => /\/\d{4}-/.test(path)).sort()
+
+  test('are numbered without a gap, and all listed under their titles', () => {
+    const listed = rows(read('docs/decisions/README.md')).slice(1)
+    const titles = records.map((path) => /^# (\d{4}) – (.+)$/m.exec(read(path))?.slice(1) ?? [path])
+    expect(titles.map(([number]) => Number(number))).toEqual(titles.map((_title, i) => i + 1))
+    expect(listed.map(([link]) => links(link ?? '')[0])).toEqual(records.map((path) => path.split('/').at(-1)))
+    expect(listed.map(([, title]) => title)).toEqual(titles.map(([, title]) => title))
+  })
+
+  test.each(records)('%s says context, decision and consequences in thirty lines', (path) => {
+    const text = read(path)
+    expect(text.match(/^\*\*\w+\.\*\*/gm)).toEqual(['**Context.**', '**Decision.**', '**Consequences.**'])
+    expect(text.split('\n').length).toBeLessThanOrEqual(30)
   })
 })
 
