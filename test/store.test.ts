@@ -160,6 +160,22 @@ describe.each([
     expect(await texts(notes)).not.toContain('half')
   })
 
+  test('a statement first met in a broken transaction works after it, and means each role’s own table', async () => {
+    const named = (database: Kysely<Tables>, text: string) =>
+      database.selectFrom('note').select(['text', 'count']).where('text', '=', text).where('count', '>=', 0).execute()
+    await notes.insertInto('note').values({ text: 'whose', count: 1 }).execute()
+    await others.insertInto('note').values({ text: 'whose', count: 2 }).execute()
+    const broken = notes.transaction().execute(async (transaction) => {
+      await sql`select 1 / ${0}::int`.execute(transaction).catch(() => undefined)
+      await named(transaction, 'whose')
+    })
+    await expect(broken).rejects.toMatchObject({ code: '25P02' })
+    for (let turn = 0; turn < 3; turn++) {
+      expect(await named(notes, 'whose')).toEqual([{ text: 'whose', count: 1 }])
+      expect(await named(others, 'whose')).toEqual([{ text: 'whose', count: 2 }])
+    }
+  })
+
   test('600 interleaved inserts of two roles and transactions each land where they belong', async () => {
     await Promise.all(
       Array.from({ length: 200 }, async (_, i) => {

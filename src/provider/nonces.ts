@@ -61,7 +61,7 @@ export async function issueNonces(
 
 /** Audiences that the nonce's client may ask the holder's consent for. */
 const audiencesOf = sql<string[]>`array_to_json(array(
-  select audience from client_audience where client = nonce.client))`.as('audiences')
+  select audience from client_audience where client_audience.client = nonce.client))`.as('audiences')
 
 /**
  * Check (d): the row of a nonce that this terminal may still spend on a tap, with the policy row it was issued under.

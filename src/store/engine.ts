@@ -6,6 +6,11 @@ import { StoreError } from './failures.ts'
 /** Where SQL runs. `pool` gives connections bound to a role's SQL role and schema; without a role, the owner's. */
 export interface Engine {
   pool(role: string | undefined): pg.Pool
+  /**
+   * Statements kept parsed and planned on each connection; 0 where tables may change under a connection, as another
+   * process's migration does on a server: a plan of `select *` then fails ("must not change result type").
+   */
+  readonly statementsKept: number
   /** After all pools have ended. */
   close(): Promise<void>
 }
@@ -33,7 +38,7 @@ export const waitingLimits: WaitingLimits = {
 }
 
 /** `pool` for kysely, with errors made fit for logs and told apart: what SQL refuses, and a database that is away. */
-export function guardPool(pool: pg.Pool): PostgresPool {
+export function guardPool(pool: pg.Pool, statementsKept: number): PostgresPool {
   // pg emits what happens to a connection outside a query; unheard it would end the process. The pool drops it itself.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
@@ -43,12 +48,16 @@ export function guardPool(pool: pg.Pool): PostgresPool {
       const client = await pool.connect().catch((error) => {
         throw connectionError(error)
       })
-      const query = (text: string, values: unknown[]) =>
-        client.query(text, values).catch((error) => {
+      const kept = statements.get(client) ?? { connection: ++connections, names: new Map() }
+      statements.set(client, kept)
+      const query = (text: string, values: unknown[]) => {
+        const name = values.length > 0 ? nameOf(text, kept, statementsKept) : undefined
+        return client.query({ text, values, ...(name !== undefined && { name }) }).catch((error) => {
           throw isConnectionLoss(error)
             ? new StoreError('store-unreachable', {}, { cause: error })
             : withoutValues(error)
         })
+      }
       return {
         query: query as unknown as PostgresPoolClient['query'], // without cursors, which we do not use
         release: (discard) => client.release(discard),
@@ -56,6 +65,20 @@ export function guardPool(pool: pg.Pool): PostgresPool {
     },
     end: () => pool.end(),
   }
+}
+
+/** Names of the statements kept on a connection, by their text. No two connections share one: PGlite's share a session. */
+interface KeptStatements {
+  readonly connection: number
+  readonly names: Map<string, string>
+}
+const statements = new WeakMap<object, KeptStatements>()
+let connections = 0
+
+/** The name under which a connection keeps `text` parsed; none for utility statements, and when there are too many. */
+function nameOf(text: string, { connection, names }: KeptStatements, limit: number): string | undefined {
+  if (!names.has(text) && names.size < limit) names.set(text, `${connection}.${names.size}`)
+  return names.get(text)
 }
 
 function connectionError(error: pg.DatabaseError): Error {

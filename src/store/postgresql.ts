@@ -6,6 +6,7 @@ import type { Engine, WaitingLimits } from './engine.ts'
 /** A PostgreSQL server (15 or later); `connections` per role. */
 export function openPostgresql(url: string, connections: number, limits: WaitingLimits): Engine {
   return {
+    statementsKept: 0,
     pool: (role) =>
       new pg.Pool({
         connectionString: url,

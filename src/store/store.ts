@@ -36,7 +36,7 @@ export async function openStore(location: StoreLocation, limits: Partial<Waiting
       : openPostgresql(location.url, location.connections ?? 8, all)
   const databases: Kysely<never>[] = []
   const connect = (role?: string): Kysely<never> =>
-    new Kysely<never>({ dialect: new PostgresDialect({ pool: guardPool(engine.pool(role)) }) })
+    new Kysely<never>({ dialect: new PostgresDialect({ pool: guardPool(engine.pool(role), engine.statementsKept) }) })
 
   return {
     kind: location.kind,
