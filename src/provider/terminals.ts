@@ -23,7 +23,9 @@ export const FIRST_HEAD = 'A'.repeat(43)
 
 /** b64u certHash of every certificate of the terminal that was not withdrawn. */
 const certificatesOf = sql<string[]>`array_to_json(array(
-  select cert_hash from terminal_certificate where terminal_certificate.terminal = terminal.id and withdrawn_at is null))`.as('certificates')
+  select cert_hash from terminal_certificate where terminal_certificate.terminal = terminal.id and withdrawn_at is null))`.as(
+  'certificates',
+)
 
 /**
  * Check (a): the terminal whose TLS certificate this is.
