@@ -1,4 +1,5 @@
 import { mkdir, readFile, rm } from 'node:fs/promises'
+import type { CardReader } from '#apdu'
 import { startAuthority } from '#authority'
 import { encodeBase64url } from '#bytes'
 import { createFileCardState, createVirtualCard, decodePersonalisation } from '#card'
@@ -10,7 +11,7 @@ import { createHttpClient, createLog } from '#http'
 import { createSoftwareSigner, loadMac, loadPrivateKey, loadSealingKey, loadSigner } from '#keys'
 import { encodeCertificatePem, issueTlsCertificate, newSerial } from '#pki'
 import { type PolicyRow, startProvider } from '#provider'
-import { createInProcessReader, openPcsc, servePcd, type VirtualCardService } from '#reader'
+import { createInProcessReader, openPcsc, type Pcsc, servePcd, type VirtualCardService } from '#reader'
 import { openStore } from '#store'
 import { startTerminal } from '#terminal'
 import { startTownPage, TownError, type Tray } from '#town'
@@ -248,7 +249,7 @@ async function setUpTray(settings: TownSettings, closing: (() => Promise<unknown
   }
   const system = await openPcsc({ clock })
   closing.push(() => system.close())
-  const reader = await system.reader(pcsc.reader === '' ? undefined : pcsc.reader)
+  const reader = await chooseReader(system, pcsc.reader)
   const { vpcd } = pcsc
   let service: VirtualCardService | undefined
   closing.push(async () => service?.stop())
@@ -270,4 +271,10 @@ async function setUpTray(settings: TownSettings, closing: (() => Promise<unknown
     },
   }
   return { ...tray, reader }
+}
+
+/** The reader called `wanted`, or the first whose name begins so: a device shows each of its slots as a reader of its own. */
+async function chooseReader(system: Pcsc, wanted: string): Promise<CardReader> {
+  const names = await system.list()
+  return system.reader(names.find((name) => name === wanted) ?? names.find((name) => name.startsWith(wanted)) ?? wanted)
 }
