@@ -34,7 +34,7 @@ export async function startPcscd(readers: Readonly<Record<string, number>>): Pro
   mkdirSync(configuration)
   const entries = Object.entries(readers).map(([name, port]) => {
     // The driver keeps its state in static variables: two readers need two copies of it, a link would be the same file.
-    const driver = join(folder, `libifdvpcd-${name}.so`)
+    const driver = join(folder, `libifdvpcd-${port}.so`)
     copyFileSync(DRIVER, driver)
     return `FRIENDLYNAME "${name}"\nDEVICENAME /dev/null:${port}\nLIBPATH ${driver}\nCHANNELID ${port}\n`
   })
