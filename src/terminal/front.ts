@@ -97,7 +97,10 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
       },
       report(step) {
         steps.push(step)
-        if (tapping.view.stage !== 'pin') show(tapping, { id, stage: 'working', offer: shown, steps: [...steps] })
+        // While a card or a PIN is awaited, steps of another lane go on behind that screen.
+        const { stage } = tapping.view
+        if ((stage === 'card' || stage === 'pin') && step.name !== stage) return
+        show(tapping, { id, stage: 'working', offer: shown, steps: [...steps] })
       },
     }
     const outcome = await conclude(tap(terminal, desk, offer), steps)
