@@ -4,6 +4,7 @@ import { texts } from './texts.js'
 let language = navigator.language.startsWith('en') ? 'en' : 'ja'
 let town
 let digits = ''
+let drawn
 const say = (key) => texts[language][key] ?? key
 const find = (id) => document.getElementById(id)
 
@@ -13,7 +14,12 @@ function make(tag, properties = {}, ...children) {
   element.append(...children)
   return element
 }
-const button = (text, className, onclick) => make('button', { type: 'button', className, onclick, textContent: text })
+const heading = (className, textContent) => make('h3', { className, textContent, tabIndex: -1 })
+function button(text, className, onclick) {
+  const element = make('button', { type: 'button', className, onclick, textContent: text })
+  element.dataset.key = text
+  return element
+}
 
 async function call(method, path, body) {
   const response = await fetch(path, {
@@ -27,11 +33,13 @@ async function call(method, path, body) {
 }
 
 const tapPath = (input) => `/api/taps/${town.tap.id}/${input}`
+/** How a button was pressed, as the consent record says it. */
+const inputOf = ({ pointerType, detail }) => (pointerType === 'touch' ? 'touch' : detail === 0 ? 'key' : 'pointer')
 const begin = (mechanism) => call('POST', '/api/taps', { purpose: 'eligibility', mechanism })
 
 function showProblem({ code, cause, remedy }) {
   find('screen').replaceChildren(
-    make('h3', { className: 'bad', textContent: cause?.[language] ?? say('failed') }),
+    heading('bad', cause?.[language] ?? say('failed')),
     make('p', { textContent: remedy?.[language] ?? '' }),
     make('p', { className: 'code', textContent: code ?? '' }),
     make('div', { className: 'choices' }, button(say('back'), 'second', render)),
@@ -56,6 +64,7 @@ function drawCards() {
       )
       element.setAttribute('aria-pressed', String(lies))
       element.dataset.lying = say('lying')
+      element.dataset.key = card.name
       return make('li', {}, element)
     }),
   )
@@ -77,9 +86,17 @@ function drawVisits() {
   )
 }
 
+function press(digit) {
+  digits = digit === '⌫' ? digits.slice(0, -1) : digits + digit
+  if (digits.length < 4) return render()
+  const pin = digits
+  digits = ''
+  return call('POST', tapPath('pin'), { pin })
+}
+
 const screens = {
   idle: () => [
-    make('h3', { textContent: say('welcome') }),
+    heading('', say('welcome')),
     make('p', { textContent: say('welcomeText') }),
     make(
       'div',
@@ -89,19 +106,19 @@ const screens = {
     ),
   ],
   consent: ({ offer }) => [
-    make('h3', { textContent: say('consentTitle') }),
+    heading('', say('consentTitle')),
     make('p', { textContent: say(`text-${offer.textId}`) }),
     make(
       'div',
       { className: 'choices' },
-      button(say('ok'), 'primary', () =>
-        call('POST', tapPath('consent'), { given: true, kind: 'ok-button', lang: language, input: 'pointer' }),
+      button(say('ok'), 'primary', (event) =>
+        call('POST', tapPath('consent'), { given: true, kind: 'ok-button', lang: language, input: inputOf(event) }),
       ),
       button(say('decline'), 'second', () => call('POST', tapPath('consent'), { given: false })),
     ),
   ],
   card: () => [
-    make('h3', { textContent: say('hold') }),
+    heading('', say('hold')),
     make('p', { textContent: say('holdText') }),
     make(
       'div',
@@ -110,16 +127,9 @@ const screens = {
     ),
   ],
   pin: ({ triesLeft }) => {
-    const press = (digit) => {
-      digits = digit === '⌫' ? digits.slice(0, -1) : (digits + digit).slice(0, 4)
-      if (digits.length < 4) return render()
-      const pin = digits
-      digits = ''
-      return call('POST', tapPath('pin'), { pin })
-    }
     const keys = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '', '0', '⌫']
     return [
-      make('h3', { textContent: say('pinTitle') }),
+      heading('', say('pinTitle')),
       make('p', {
         className: triesLeft === 1 ? 'bad' : '',
         textContent: say(triesLeft === 1 ? 'lastTry' : 'triesLeft').replace('{n}', triesLeft),
@@ -133,30 +143,27 @@ const screens = {
       ),
     ]
   },
-  working: ({ steps }) => [
-    make('h3', { textContent: say('working') }),
-    make('p', { textContent: say('keep') }),
-    drawSteps(steps),
-  ],
-  ended: ({ outcome }) => [...endings[outcome.result](outcome), drawRecord(outcome), again()],
+  working: ({ steps }) => [heading('', say('working')), make('p', { textContent: say('keep') }), drawSteps(steps)],
+  ended: ({ outcome }) => [...endings[outcome.result](outcome), again(outcome), drawRecord(outcome)],
 }
 
-const again = () =>
-  make(
-    'div',
-    { className: 'choices' },
-    button(say('next'), 'primary', () => begin('institution')),
-    button(say('startPin'), 'second', () => begin('pin')),
-  )
+function again({ result }) {
+  const [pinless, pin] = [() => begin('institution'), () => begin('pin')]
+  const choices =
+    result === 'wrong-pin'
+      ? [button(say('retry'), 'primary', pin), button(say('startPinless'), 'second', pinless)]
+      : [button(say('next'), 'primary', pinless), button(say('nextPin'), 'second', pin)]
+  return make('div', { className: 'choices' }, ...choices)
+}
 
 const endings = {
   recognised: (outcome) => [
-    make('h3', { className: 'good', textContent: `✓ ${say('recognised')}` }),
+    heading('good', `✓ ${say('recognised')}`),
     make('p', { textContent: say(outcome.returning ? 'welcomeBack' : 'newHere') }),
     make(
       'dl',
       {},
-      ...row('insurance', eligibilityText(outcome.eligibility)),
+      ...insuranceRows(outcome.eligibility),
       ...row('id', outcome.pairwiseId),
       ...row('how', say(`mechanism-${outcome.mechanism}`)),
       ...(outcome.certificate === 'current' ? [] : row('certificate', say(`certificate-${outcome.certificate}`))),
@@ -164,32 +171,36 @@ const endings = {
     ),
     make('p', { textContent: say('takeCard') }),
   ],
-  declined: () => [make('h3', { textContent: say('declined') }), make('p', { textContent: say('declinedText') })],
+  declined: () => [heading('', say('declined')), make('p', { textContent: say('declinedText') })],
   'wrong-pin': ({ triesLeft }) => [
-    make('h3', { className: 'bad', textContent: say('wrongPin') }),
+    heading('bad', say('wrongPin')),
     make('p', { textContent: say(triesLeft === 1 ? 'lastTry' : 'triesLeft').replace('{n}', triesLeft) }),
   ],
-  'pin-blocked': () => [
-    make('h3', { className: 'bad', textContent: say('blocked') }),
-    make('p', { textContent: say('blockedText') }),
-  ],
+  'pin-blocked': () => [heading('bad', say('blocked')), make('p', { textContent: say('blockedText') })],
   refused: ({ problem }) => refusal(problem),
   failed: ({ problem }) => refusal(problem),
 }
 
 const refusal = ({ code, cause, remedy }) => [
-  make('h3', { className: 'bad', textContent: cause[language] }),
+  heading('bad', cause[language]),
   make('p', { textContent: remedy[language] }),
   make('p', { className: 'code', textContent: code }),
 ]
 const row = (name, value) => [make('dt', { textContent: say(name) }), make('dd', { textContent: value })]
 
-function eligibilityText(found) {
-  if (!found) return say('eligibility-not-asked')
-  if (found.status !== 'valid') return say(`eligibility-${found.status}`)
-  const ratio =
-    found.ratio === null ? '' : language === 'ja' ? ` ${found.ratio / 10}割負担` : ` – pays ${found.ratio} %`
-  return `${say('eligibility-valid')}${ratio} (${found.insurer} / ${found.symbol ?? '–'} / ${found.number} / ${found.branch ?? '–'})`
+/** What the insurer is asked for: whether, how much, and the numbers that go on the receipt. */
+function insuranceRows(found) {
+  const status = say(`eligibility-${found?.status ?? 'not-asked'}`)
+  if (found?.status === 'invalid') return row('insurance', `${status} (${found.endedOn})`)
+  if (found?.status !== 'valid') return row('insurance', status)
+  const share =
+    found.ratio === null ? '' : say('share').replace('{n}', language === 'ja' ? found.ratio / 10 : found.ratio)
+  const number = [found.symbol, found.number].filter(Boolean).join('・')
+  return [
+    ...row('insurance', `${status} ${share}`),
+    ...row('insurer', found.insurer),
+    ...row('number', `${number}${found.branch === null ? '' : ` (${say('branch')} ${found.branch})`}`),
+  ]
 }
 
 function drawSteps(steps) {
@@ -234,11 +245,21 @@ function render() {
   find('language').textContent = language === 'ja' ? 'English' : '日本語'
   find('desk-title').textContent =
     `${town.clinic[language]} – ${say('desk')} (${say(`transport-${town.transport}`)}${town.terminal.state === 'active' ? '' : `, ${say(`state-${town.terminal.state}`)}`})`
+  const focused = document.activeElement?.dataset.key
   drawCards()
   drawVisits()
   const stage = town.tap?.stage ?? 'idle'
   if (stage !== 'pin') digits = ''
   find('screen').replaceChildren(...screens[stage](town.tap))
+  keepFocus(focused, `${town.tap?.id} ${stage}`)
+}
+
+/** Buttons are drawn anew: the same one stays in focus, and on a new screen its heading, so that Enter held down agrees to nothing. */
+function keepFocus(key, screen) {
+  const kept = key && document.querySelector(`[data-key="${CSS.escape(key)}"]`)
+  if (kept) kept.focus()
+  else if (drawn !== undefined && drawn !== screen) find('screen').querySelector('h3').focus()
+  drawn = screen
 }
 
 function listen() {
@@ -259,6 +280,11 @@ function listen() {
 find('language').onclick = () => {
   language = language === 'ja' ? 'en' : 'ja'
   render()
+}
+document.onkeydown = ({ key, repeat }) => {
+  if (town?.tap?.stage !== 'pin' || repeat) return
+  if (/^\d$/.test(key)) void press(key)
+  else if (key === 'Backspace') void press('⌫')
 }
 const desk = document.querySelector('.desk')
 desk.ondragover = (event) => event.preventDefault()
