@@ -237,6 +237,13 @@ describe('docs/walk.md', () => {
     expect([...new Set(called)].filter((call) => !LANGUAGE.includes(call) && !explained.has(call))).toEqual([])
   })
 
+  test('explains nothing in the table of the checks that receive does not call', () => {
+    const table = rows(walk.slice(walk.indexOf('## 3.'))).filter(([, name]) => name?.startsWith('`'))
+    const body = bodyOf('src/provider/reception.ts', 'receive')
+    expect(table.length).toBeGreaterThan(8)
+    expect(table.map(([, name = '']) => spans(name)[0] ?? '').filter((name) => !body.includes(`${name}(`))).toEqual([])
+  })
+
   test('explains every step of every sequence', () => {
     const steps = Object.values(SEQUENCES).flat(2).flat()
     expect(steps.length).toBeGreaterThan(20)
