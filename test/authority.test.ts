@@ -341,6 +341,14 @@ describe('institutions', () => {
       refusal('malformed-request', 400),
     )
   })
+  test('applications are read by operators, approvers and auditors only', async () => {
+    const { application } = await apply('provider-5', 'PROV5')
+    for (const path of ['/v1/applications', `/v1/applications/${application.id}`]) {
+      for (const role of ['operator', 'approver', 'auditor']) await persons[role]!.getJson(path, any)
+      await expect(persons.administrator!.getJson(path, any)).rejects.toMatchObject(refusal('role-missing', 403))
+      await expect(open.getJson(path, any)).rejects.toMatchObject(refusal('unauthenticated', 401))
+    }
+  })
 })
 
 describe('the role', () => {

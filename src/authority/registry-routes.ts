@@ -14,6 +14,7 @@ import {
 } from './representations.ts'
 
 const tags = ['institutions']
+const readers = ['operator', 'approver', 'auditor'] as const
 
 /** Applications and what becomes of them: entered by an operator, approved by a second person. */
 export function addRegistryRoutes(scope: HttpApp, registry: Registry, require: RequirePerson): void {
@@ -42,20 +43,31 @@ export function addRegistryRoutes(scope: HttpApp, registry: Registry, require: R
   )
   scope.get(
     '/v1/applications',
-    { schema: { tags, summary: 'Applications, newest first', response: { 200: applicationList } } },
-    async () => ({ v: 1 as const, applications: (await registry.list()).map(viewApplication) }),
+    {
+      schema: {
+        ...{ tags, response: { 200: applicationList } },
+        summary: 'Applications, newest first (operator, approver, auditor)',
+      },
+    },
+    async (request) => {
+      require(request, ...readers)
+      return { v: 1 as const, applications: (await registry.list()).map(viewApplication) }
+    },
   )
   scope.get(
     '/v1/applications/:id',
     {
       schema: {
         tags,
-        summary: 'One application and its newest certificate',
+        summary: 'One application and its newest certificate (operator, approver, auditor)',
         params: applicationId,
         response: { 200: applicationAnswer },
       },
     },
-    async (request) => answer(await registry.find(request.params.id)),
+    async (request) => {
+      require(request, ...readers)
+      return answer(await registry.find(request.params.id))
+    },
   )
   scope.post(
     '/v1/applications/:id/approval',
