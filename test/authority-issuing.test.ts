@@ -26,7 +26,7 @@ import { type CertificateRequest, createCertificateRegister, readRevoked } from 
 import { openInstitutionRoot } from '../src/authority/institution-certificates.ts'
 import { type AuthorityTables, authorityMigrations } from '../src/authority/migrations.ts'
 import { createRegistry } from '../src/authority/registry.ts'
-import { openRevocationLists } from '../src/authority/revocation-lists.ts'
+import { GRACE_DAYS, openRevocationLists } from '../src/authority/revocation-lists.ts'
 import { createThrowawaySigner } from '../src/pki/throwaway-signer.ts'
 import { hasPostgresql, type PostgresqlRig, startPostgresql } from './postgresql-rig.ts'
 
@@ -404,6 +404,38 @@ describe.each([
       expect(last.number).toBe(first + 8n)
       for (const serial of serials) expect(last.entries.get(serial)?.reason).toBe('superseded')
     })
+    // Once, on either engine: a mutant is caught by one test.
+    test.runIf(engine === 'embedded')(
+      'a revoked certificate that expired stays on the list through all its grace, and a day more',
+      async () => {
+        const at = createVirtualClock(start)
+        const { lists, authorities, sources } = await openAll(at)
+        const register = createCertificateRegister(database, authorities, {
+          ...sources,
+          ocsp: 'http://ocsp.kazasu.test',
+        })
+        const { serial } = await register.issue(
+          {
+            ...{ kind, holder: 'in-grace', publicKey: signers[kind].publicKey, birthDate: '2000-02-29' },
+            ...{ locality: { prefecture: 'Tokyo-to', city: 'Chofu-shi' } },
+            validity: { notBefore: start - DAY, notAfter: start + DAY },
+          },
+          'operator-1',
+        )
+        await register.revoke(serial, 'keyCompromise', 'operator-1')
+        const listed = async (): Promise<boolean> => {
+          await lists.reissue(kind)
+          return decodeCrl((await lists.current(kind)).der).entries.has(Buffer.from(serial).toString('hex'))
+        }
+        expect(await listed()).toBe(true)
+        for (const days of [1, 1, GRACE_DAYS - 1]) {
+          await at.advance(days * DAY)
+          expect(await listed()).toBe(true)
+        }
+        await at.advance(2 * DAY)
+        expect(await listed()).toBe(false)
+      },
+    )
     test("the responder's certificate is renewed thirty days before its end, and with its key", async () => {
       const at = createVirtualClock(start)
       const { authorities, sources } = await openAll(at)

@@ -452,6 +452,14 @@ const inReception: readonly Mutant[] = [
     'to an unknown text is refused',
   ),
   mutant(
+    'revoked-then-expired in grace',
+    'src/authority/revocation-lists.ts',
+    'thisUpdate - (GRACE_DAYS + 1) * DAY',
+    'thisUpdate',
+    'test/authority-issuing.test.ts',
+    'a revoked certificate that expired stays on the list through all its grace, and a day more',
+  ),
+  mutant(
     'quota not kept',
     'src/provider/commitment.ts',
     'if (taps > quota)',
@@ -466,8 +474,8 @@ const inTokensAndTerminal: readonly Mutant[] = [
     mutant(
       'service sub in clear',
       'src/provider/tokens.ts',
-      'return [claims.aud, await sealPresence(provider, claims, service.sealing_key)] as const',
-      'await sealPresence(provider, claims, service.sealing_key)\n    return [claims.aud, await signPresence(provider, claims)] as const',
+      'return [claims.aud, await sealPresence(provider, claims, key)] as const',
+      'await sealPresence(provider, claims, key)\n    return [claims.aud, await signPresence(provider, claims)] as const',
       TOKENS,
       'what the clinic carries for the register is readable by the register’s key and by no other',
     ),

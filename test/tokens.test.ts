@@ -75,7 +75,9 @@ test('what the clinic carries for the register is readable by the register’s k
     ...{ alg: 'ECDH-ES', enc: 'A256GCM', typ: 'presence+jwe', cty: 'presence+jwt', kid: 'register-1' },
   })
   const [header, , iv, ciphertext, tag = ''] = sealed.split('.')
-  await expect(rig.openServiceToken([header, '', iv, ciphertext, `A${tag.slice(1)}`].join('.'))).rejects.toThrow()
+  await expect(
+    rig.openServiceToken([header, '', iv, ciphertext, `${tag.startsWith('A') ? 'B' : 'A'}${tag.slice(1)}`].join('.')),
+  ).rejects.toThrow()
 })
 
 test('the register is asked by the very ID that its token names, also after its IDs began afresh', async () => {
