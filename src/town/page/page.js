@@ -106,7 +106,7 @@ const screens = {
     ),
   ],
   consent: ({ offer }) => [
-    heading('', say('consentTitle')),
+    heading('', say(`title-${offer.purpose}`)),
     make('p', { textContent: say(`text-${offer.textId}`) }),
     make(
       'div',
@@ -152,7 +152,7 @@ function again({ result }) {
   const choices =
     result === 'wrong-pin'
       ? [button(say('retry'), 'primary', pin), button(say('startPinless'), 'second', pinless)]
-      : [button(say('next'), 'primary', pinless), button(say('nextPin'), 'second', pin)]
+      : [button(say('startPinless'), 'primary', pinless), button(say('startPin'), 'second', pin)]
   return make('div', { className: 'choices' }, ...choices)
 }
 
