@@ -93,7 +93,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const language = preferredLanguage(request.headers['accept-language'])
     const { problem, expected } = explain(error, language, request.id)
-    if (!expected) request.log.error({ failure: describeError(error) }, 'request failed')
+    // Expected or not: what the server itself could not do – database away … – is for its operator to see.
+    if (problem.status >= 500) {
+      request.log[expected ? 'warn' : 'error']({ failure: describeError(error) }, 'request failed')
+    }
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
     if (problem.status === 503) reply.header('retry-after', '1')
     return reply
