@@ -14,4 +14,4 @@ test(`${long ? 'all' : 'the worst'} mutants of the protocol are caught by the te
   const verdicts = await tryMutants(mutants, () => {})
   console.info(verdicts.map(line).join('\n'))
   expect(verdicts.filter(({ verdict }) => verdict !== 'caught').map(line)).toEqual([])
-})
+}, 3_600_000)

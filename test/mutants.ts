@@ -364,8 +364,8 @@ const inReception: readonly Mutant[] = [
   mutant(
     'a fork does not suspend',
     'src/provider/refusal.ts',
-    'await suspendTerminal(provider.database, terminal.id)',
-    '',
+    "state: 'suspended', suspend_epoch",
+    "state: 'active', suspend_epoch",
     RESEND,
     'forked at the very same time: one counts, the terminal is suspended',
   ),
@@ -523,8 +523,8 @@ const inTokensAndTerminal: readonly Mutant[] = [
   mutant(
     'refusal settled though the provider does not have it',
     'src/terminal/outbox.ts',
-    'if (head !== pending.statementHash)',
-    "if (head === '')",
+    'if (await hasCounted(pending)) await settle',
+    'if (pending) await settle',
     'test/honest-terminal.test.ts',
     'no loss, delay, duplicate, refusal or crash ever suspends an honest terminal, or stops it',
   ),
