@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { systemClock, systemRandom } from '#clock'
 import { RESEARCH_POLICY } from '#provider'
 import { openStore } from '#store'
+import { clearTown } from './foundation.ts'
 import { openHome } from './home.ts'
 import { RESIDENTS } from './residents.ts'
 import { type RunningTownHandle, startTown } from './town.ts'
@@ -60,7 +61,10 @@ async function runTapBench(benches: Benches, options: BenchOptions, note: (text:
       policy: RESEARCH_POLICY.map((row) => ({ ...row, quota: Number.MAX_SAFE_INTEGER })),
       ...(databaseUrl === undefined ? {} : { databaseUrl }),
     })
-    closing.push(() => town.close())
+    closing.push(
+      () => clearTown(home, databaseUrl),
+      () => town.close(),
+    )
     return benchedTown(home.directory, town)
   }
   try {

@@ -8,10 +8,11 @@ import { addAdministration } from './administration.ts'
 import { adviseOn } from './advice.ts'
 import { addBenches } from './bench.ts'
 import { diagnose } from './doctor.ts'
+import { clearTown } from './foundation.ts'
 import { findRunning, type Home, lockHome, openHome } from './home.ts'
 import { tapJson, tapText } from './print.ts'
 import { RESIDENTS } from './residents.ts'
-import { clearTown, type RunningTownHandle, startTown, type TownSettings } from './town.ts'
+import { type RunningTownHandle, startTown, type TownSettings } from './town.ts'
 import { payVisit, type Visit } from './visit.ts'
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -49,7 +50,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   readerOptions(program.command('start'))
     .description('start the test town: authority, provider, a clinic with its terminal, residents with cards')
     .option('--port <port>', 'port of the page', portNumber, 8780)
-    .option('--database <url>', 'postgresql://… instead of the embedded database')
+    .option('--database <url>', 'postgresql://… instead of the embedded database', databaseUrl)
     .option('--no-tap', 'do not perform a tap at the start')
     .action(async (options: StartOptions) => start(home(), options))
 
@@ -92,12 +93,13 @@ export async function run(argv: readonly string[]): Promise<number> {
   town
     .command('reset')
     .description('forget the town: database, keys, cards')
-    .action(async () => {
+    .option('--database <url>', 'postgresql://… if the town was started with it: its schemas are dropped', databaseUrl)
+    .action(async ({ database }: { database?: string }) => {
       const running = await findRunning(home())
       if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
       const lock = await lockHome(home())
       try {
-        await clearTown(home())
+        await clearTown(home(), database)
       } finally {
         await lock.release()
       }
@@ -227,6 +229,11 @@ function portNumber(text: string): number {
   const port = Number(text)
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('a number from 0 to 65535')
   return port
+}
+
+function databaseUrl(text: string): string {
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) throw new InvalidArgumentError('postgresql://…')
+  return text
 }
 
 function pinDigits(text: string): string {

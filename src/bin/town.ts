@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import type { CardReader } from '#apdu'
 import { startAuthority } from '#authority'
 import { encodeBase64url } from '#bytes'
@@ -7,7 +7,7 @@ import { type Clock, DAY, type Random, timeText } from '#clock'
 import { askEligibility, startEligibility } from '#eligibility'
 import { importAuditPublicKey } from '#evidence'
 import { readFileIfPresent, replaceFile } from '#files'
-import { createHttpClient, createLog } from '#http'
+import { createHttpClient, createLog, describeError } from '#http'
 import { createSoftwareSigner, loadMac, loadPrivateKey, loadSealingKey, loadSigner } from '#keys'
 import { encodeCertificatePem, issueTlsCertificate, newSerial } from '#pki'
 import { type PolicyRow, startProvider } from '#provider'
@@ -15,9 +15,11 @@ import { createInProcessReader, openPcsc, type Pcsc, servePcd, type VirtualCardS
 import { openStore } from '#store'
 import { startTerminal } from '#terminal'
 import { startTownPage, TownError, type Tray } from '#town'
+import { beginFounding, clearTown, endFounding, isFounded, requireItsDatabase, wasLeftUnfounded } from './foundation.ts'
 import { CLINIC, found, PROVIDER_ID, REGISTER } from './founding.ts'
 import { findRunning, forgetRunning, type Home, lockHome, type RunningRecord, recordRunning } from './home.ts'
 import { logFile } from './log-file.ts'
+import { renewTrust } from './renewal.ts'
 import { RESIDENTS } from './residents.ts'
 
 export interface TownSettings {
@@ -41,7 +43,8 @@ export interface RunningTownHandle extends RunningRecord {
 
 /**
  * Starts every role, each behind its own HTTP interface, and founds the town at the first start.
- * @throws TownError `town-running`, `town-unsettled`, `port-taken`; StoreError `store-in-use`; errors of the roles
+ * @throws TownError `town-running`, `town-unsettled`, `port-taken`, `database-elsewhere`, `database-occupied`;
+ * StoreError `store-in-use`; errors of the roles
  */
 export async function startTown(settings: TownSettings): Promise<RunningTownHandle> {
   const { home, clock, random, say } = settings
@@ -55,8 +58,10 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
   try {
     if (await wasLeftUnfounded(home)) {
       say('前回の準備が途中で終わったので、はじめから作り直します / left half made at the last start: made anew')
-      await clearTown(home)
+      await clearTown(home, settings.databaseUrl)
     }
+    if (await isFounded(home)) await requireItsDatabase(home, settings.databaseUrl)
+    else await beginFounding(home, timeText(clock.now()), settings.databaseUrl)
     await mkdir(home.path('logs'), { recursive: true, mode: 0o700 })
     return { ...(await open()), close }
   } catch (error) {
@@ -77,10 +82,9 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     say('認証局・サービス提供機関・資格確認 / authority, provider, insured register')
     const authority = await startAuthority({
       ...{ store, keysDirectory: home.path('authority', 'keys'), clock, random, log: log('authority') },
-      http: { port: 0 },
+      ...{ home: home.path('authority'), http: { port: 0 } },
     })
     closing.push(() => authority.close())
-    const authorityKey = await keep(home.path('authority', 'administrator.key'), authority.bootstrapKey)
 
     const askKey = await keep(home.path('eligibility', 'ask.key'), encodeBase64url(random.bytes(32)))
     const reportKey = await keep(home.path('eligibility', 'report.key'), encodeBase64url(random.bytes(32)))
@@ -105,22 +109,34 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     })
     closing.push(() => provider.close())
 
+    const townLog = log('town')
+    const keyIn = async (path: string): Promise<string> => (await readFile(path, 'utf8')).trim()
+    const providerDesk = async () => ({
+      ...{ url: provider.origin, certificate: tls.certificate, key: await keyIn(provider.bootstrapKeyFile) },
+    })
+    const renewTrustNow = async (): Promise<void> =>
+      renewTrust({
+        ...{ clock, providerId: PROVIDER_ID, provider: await providerDesk() },
+        authority: { url: authority.url, key: await keyIn(home.path('authority', 'clerk.key')) },
+      })
     if (!(await isFounded(home))) {
-      await replaceFile(home.path('founding'), Buffer.from(timeText(clock.now())))
       await found({
         ...{ home, clock, random, say },
-        authority: { url: authority.url, key: authorityKey },
-        provider: {
-          url: provider.origin,
-          certificate: tls.certificate,
-          key: (await readFile(provider.bootstrapKeyFile, 'utf8')).trim(),
-        },
+        authority: { url: authority.url, key: await keyIn(authority.bootstrapKeyFile) },
+        provider: await providerDesk(),
         eligibility: { url: register.url, reportKey },
       })
-      await replaceFile(home.path('founded'), Buffer.from(timeText(clock.now())))
+      await endFounding(home, timeText(clock.now()))
     } else {
       await moveProvider(home, provider.origin, tls.certificate)
+      await renewTrustNow()
     }
+    const stopRenewing = clock.every(DAY, () => {
+      renewTrustNow().catch((failure: unknown) =>
+        townLog.error({ failure: describeError(failure) }, 'the trust of the provider was not renewed'),
+      )
+    })
+    closing.push(async () => stopRenewing())
 
     say('端末 / terminal')
     const tray = await setUpTray(settings, closing)
@@ -132,7 +148,7 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     const local = createHttpClient({ baseUrl: terminal.url, bearer: terminal.localKey, clock, timeoutMs: 10_000 })
     closing.push(() => local.close())
     const page = await startTownPage({
-      ...{ clinic: CLINIC, tray, terminal: local, clock, random, log: log('town'), port: settings.port },
+      ...{ clinic: CLINIC, tray, terminal: local, clock, random, log: townLog, port: settings.port },
     })
     closing.push(() => page.close())
     const record: RunningRecord = {
@@ -142,21 +158,6 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     await recordRunning(home, record)
     closing.push(() => forgetRunning(home))
     return record
-  }
-}
-
-const isFounded = async (home: Home): Promise<boolean> => (await readFileIfPresent(home.path('founded'))) !== undefined
-
-/** Whether a founding began and never ended: nobody has used such a town, so nothing in it is of any worth. */
-async function wasLeftUnfounded(home: Home): Promise<boolean> {
-  return (await readFileIfPresent(home.path('founding'))) !== undefined && !(await isFounded(home))
-}
-
-/** Removes what a town puts into its home, and nothing else that may lie there. */
-export async function clearTown(home: Home): Promise<void> {
-  const own = ['database', 'authority', 'provider', 'terminal', 'eligibility', 'clinic', 'auditor', 'cards', 'logs']
-  for (const name of [...own, 'founded', 'founding', 'town.json']) {
-    await rm(home.path(name), { recursive: true, force: true })
   }
 }
 

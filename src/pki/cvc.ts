@@ -106,6 +106,12 @@ export function certHash(cvc: Cvc): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(cvc.body).digest())
 }
 
+/** Whether more than half of the days that a certificate counts are over on `today` (`YYYY-MM-DD`): time to renew it. */
+export function isPastHalf({ effective, expiry }: Pick<Cvc, 'effective' | 'expiry'>, today: string): boolean {
+  const [first = 0, last = 0, now = 0] = [effective, expiry, today].map((date) => Date.parse(`${date}T00:00:00Z`))
+  return now - first > last - now
+}
+
 /** The `7F21` of the fields, byte for byte what {@link decodeCvc} reads. */
 export function encodeCvc(fields: CvcFields & Pick<Cvc, 'signature'>): Uint8Array {
   return encodeTlv(0x7f21, encodeBody(fields), encodeTlv(0x5f37, fields.signature))

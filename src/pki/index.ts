@@ -15,6 +15,7 @@ export {
   certHash,
   decodeCvc,
   encodeCvc,
+  isPastHalf,
   issueCvc,
 } from './cvc.ts'
 export {

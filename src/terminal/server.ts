@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Histogram } from 'prom-client'
 import { z } from 'zod'
 import type { CardReader } from '#apdu'
-import { decodeBase64url, encodeBase64url } from '#bytes'
+import { encodeBase64url } from '#bytes'
 import { type Clock, type Random, SECOND } from '#clock'
 import { readFileIfPresent, replaceFile } from '#files'
 import { createHttpServer, type HttpClient, type HttpServerOptions, httpFailures } from '#http'
@@ -17,6 +17,7 @@ import { createNoncePool } from './nonce-pool.ts'
 import { createOutbox } from './outbox.ts'
 import { linkProvider } from './provider-link.ts'
 import type { ProviderVerificationKeys } from './receipt.ts'
+import { keepChainRenewed } from './renewal.ts'
 import type { Offer, Terminal } from './terminal.ts'
 
 export interface TerminalOptions {
@@ -58,8 +59,7 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
   })
   const link = linkProvider(client, clock, (ms) => roundTrips.observe(ms / SECOND))
   const view = await client.getJson('/v1/terminals/self', terminalView)
-  const [dv, own] = view.chain ?? []
-  if (dv === undefined || own === undefined) throw new TerminalError('not-enrolled')
+  const chain = await keepChainRenewed({ client, keys, clock, log })
   const published = await fetchKeys(client, view.provider)
   const offers = offersOf(view)
   const nonces = createNoncePool(client, offers, clock)
@@ -67,7 +67,9 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
     provider: view.provider,
     institution: view.institution,
     id: view.terminal,
-    chain: [decodeBase64url(dv), decodeBase64url(own)],
+    get chain() {
+      return chain.current()
+    },
     institutionKey: keys.institution,
     deviceKey: keys.device,
     sealingKey: published.sealing,
@@ -117,6 +119,7 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
     localKey,
     front,
     async close() {
+      chain.stop()
       await front.close()
       await server.close()
       await nonces.close()

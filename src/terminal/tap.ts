@@ -34,10 +34,8 @@ import type { Desk, Offer, Terminal } from './terminal.ts'
 export const SEQUENCES: Partial<Record<Mechanism, Sequence>> = {
   institution: [
     [[askConsent]],
-    [
-      [meetCard, selectApplication, readCertificate, presentChain],
-      [takeNonce, composeStatement],
-    ],
+    [[meetCard, selectApplication, readCertificate, presentChain]],
+    [[takeNonce, composeStatement]], // not before the card is there: a nonce lives for a minute, a holder may search longer
     [
       [announceStatement, drawChallenge, authoriseStatement, authenticateInstitution, signWithoutPin],
       [sealUserCertificate],
@@ -67,7 +65,7 @@ export async function tap(
   sequence: Sequence | undefined = SEQUENCES[offer.mechanism],
 ): Promise<TapOutcome> {
   if (!sequence) throw new TerminalError('mechanism-without-sequence', { mechanism: offer.mechanism })
-  const session = createTapSession(terminal, desk, offer)
+  const session = createTapSession({ ...terminal }, desk, offer) // one chain, even if a newer one comes meanwhile
   let state: TapState = {}
   try {
     const late = await terminal.outbox.flush() // one proof in flight: an earlier one comes first

@@ -48,7 +48,7 @@ export interface Terminal {
   readonly provider: string
   readonly institution: string
   readonly id: string
-  /** Chain for the card: DV, terminal – each a `7F21`. */
+  /** Chain for the card: DV, terminal – each a `7F21`. The newest at the time of asking: a tap takes it once. */
   readonly chain: readonly [Uint8Array, Uint8Array]
   /** Three keys are three: this one and the device key here, the TLS key in the connection to the provider. */
   readonly institutionKey: Signer

@@ -1,6 +1,13 @@
 import { CodedError, type FailureCatalogue } from '#failure'
 
-export type TownErrorCode = 'card-unknown' | 'town-running' | 'town-not-running' | 'town-unsettled' | 'port-taken'
+export type TownErrorCode =
+  | 'card-unknown'
+  | 'town-running'
+  | 'town-not-running'
+  | 'town-unsettled'
+  | 'port-taken'
+  | 'database-elsewhere'
+  | 'database-occupied'
 
 /** What keeps the test town from doing as it is told. */
 export class TownError extends CodedError<TownErrorCode> {}
@@ -11,6 +18,8 @@ export const townStatuses: Readonly<Record<TownErrorCode, number>> = {
   'town-not-running': 503,
   'town-unsettled': 503,
   'port-taken': 503,
+  'database-elsewhere': 409,
+  'database-occupied': 409,
 }
 
 export const townFailures: FailureCatalogue<TownErrorCode> = {
@@ -44,6 +53,26 @@ export const townFailures: FailureCatalogue<TownErrorCode> = {
     remedy: {
       ja: '`--port 0`（空いているポート）か別の番号を付けて起動してください。',
       en: 'Start with `--port 0` for a free one, or with another number.',
+    },
+  },
+  'database-elsewhere': {
+    cause: {
+      ja: 'この町のデータは、指定とは別のデータベース（database）にあります。',
+      en: 'The data of this town are in another database (database) than the one named.',
+    },
+    remedy: {
+      ja: '`--database` でそのデータベースをパスワード付きで指定するか（内蔵なら指定なし）、KAZASU_HOME で別のフォルダーを指定してください。',
+      en: 'Name that one, with its password, by `--database` (none for the embedded one), or choose another folder with KAZASU_HOME.',
+    },
+  },
+  'database-occupied': {
+    cause: {
+      ja: 'このデータベースには、すでに別の町のデータがあります。',
+      en: 'This database holds the data of another town already.',
+    },
+    remedy: {
+      ja: '空のデータベースを指定するか、その町のフォルダーで `kazasu town reset --database …` を実行してください。',
+      en: 'Name an empty database, or run `kazasu town reset --database …` in the folder of that town.',
     },
   },
 }
