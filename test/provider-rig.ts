@@ -24,6 +24,7 @@ import { providerMigrations } from '../src/provider/migrations.ts'
 import { RESEARCH_POLICY } from '../src/provider/policy.ts'
 import { RecalledRefusal } from '../src/provider/submission.ts'
 import type { Database, ProviderTables } from '../src/provider/tables.ts'
+import { openWitness } from '../src/provider/witness.ts'
 
 /** Sunday noon in Japan; nothing here depends on the machine's clock. */
 export const NOON: Time = Date.parse('2026-11-22T03:00:00.000Z')
@@ -111,6 +112,11 @@ export async function openTestProvider(
     random: systemRandom,
     keys: material.keys,
     auditKey: material.auditKey,
+    witness: await openWitness(
+      { id: 'provider-1', database, keys: material.keys },
+      { read: async () => undefined, write: async () => {} },
+      () => {},
+    ),
     policy: RESEARCH_POLICY,
     trust: () => ({
       anchors: [trustAnchor(authority.ca)],

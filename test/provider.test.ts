@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -113,6 +113,10 @@ describe.each(engines)('provider on %s', (engine) => {
     rig = engine === 'postgresql' ? await startPostgresql() : undefined
     location = rig ? { kind: 'postgresql', url: rig.url } : { kind: 'embedded', directory: join(directory, 'data') }
     store = await openStore(location)
+    // The disk fails in the middle of the very first start: the next one must not lock everybody out.
+    mkdirSync(join(home, 'administrator.key', 'in-the-way'), { recursive: true })
+    await expect(start()).rejects.toMatchObject({ code: 'EISDIR' })
+    rmSync(home, { recursive: true })
     running = await start()
     anonymous = open()
     administrator = open({ bearer: readFileSync(running.bootstrapKeyFile, 'utf8').trim() })
@@ -636,7 +640,13 @@ describe.each(engines)('provider on %s', (engine) => {
     const append = async (count: number) => {
       const database = await store.role<ProviderTables>('provider', providerMigrations)
       for (let i = 0; i < count; i++) {
-        const sealed = await sealEvidence({ v: 1, i }, { auditKey: material.auditKey, random: systemRandom } as never)
+        const sealed = await sealEvidence(
+          { v: 1, i },
+          {
+            ...{ auditKey: material.auditKey, random: systemRandom },
+            witness: { size: 0, requireSound() {} } as never,
+          },
+        )
         await database.transaction().execute((transaction) => appendEvidence(transaction, sealed))
       }
     }
@@ -668,6 +678,42 @@ describe.each(engines)('provider on %s', (engine) => {
         expect(await refusal(anonymous.getJson(`/v1/log/${path}`, anything))).toBe('not-found')
       }
       expect(await refusal(anonymous.getJson('/v1/log/entries/-1', anything))).toBe('malformed-request')
+    })
+
+    test('rolled back while it is served stops everything, and the witness keeps what it knew', async () => {
+      const file = join(home, 'log-checkpoint')
+      const kept = readFileSync(file, 'utf8')
+      expect(head(kept).size).toBe(9)
+      const database = await store.role<ProviderTables>('provider', providerMigrations)
+      await database.updateTable('log_head').set({ size: 7 }).execute()
+      const ready = z.object({ checks: z.object({ log: z.string() }) })
+      await anonymous.getJson('/readyz', ready)
+      await clock.advance(SECOND)
+      await expect.poll(() => refusal(checkpoint())).toBe('log-rolled-back')
+      const health = await anonymous.getJson('/readyz', ready).catch((error: HttpError) => error.detail.status)
+      expect(health).toBe(503)
+      const { client } = await newApplicant()
+      expect(await refusal(client.postJson('/v1/proofs', anything, {}))).toBe('log-rolled-back')
+      await database.updateTable('log_head').set({ size: 9 }).execute()
+      expect(await refusal(checkpoint())).toBe('log-rolled-back') // for good: somebody must look
+      expect(readFileSync(file, 'utf8')).toBe(kept)
+      await running.close()
+      running = await start()
+      anonymous = open()
+      expect(head(await checkpoint()).size).toBe(9)
+    })
+
+    test('without its witness is served, but not silently', async () => {
+      await running.close()
+      rmSync(join(home, 'log-checkpoint'))
+      lines.length = 0
+      running = await start()
+      anonymous = open()
+      expect(lines.join('')).toContain('whether it was rolled back cannot be known')
+      const metrics = Buffer.from(await anonymous.getBytes('/metrics', 'text/plain')).toString()
+      expect(metrics).toContain('kazasu_log_witness_missing 1')
+      expect(head(await checkpoint()).size).toBe(9)
+      expect(head(readFileSync(join(home, 'log-checkpoint'), 'utf8')).size).toBe(9)
     })
 
     test('is compared with its witness at the start', async () => {

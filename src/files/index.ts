@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
  * @param mode of a new file; 0600 unless given
  */
 export async function replaceFile(path: string, content: Uint8Array, mode = 0o600): Promise<void> {
-  const beside = `${path}.new`
+  const beside = `${path}.${process.pid}.new` // two processes that share a folder do not write into one another's
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const file = await open(beside, 'w', mode)
   try {

@@ -7,6 +7,7 @@ import type { Trust } from '#proof'
 import type { PolicyRow } from './policy.ts'
 import type { Database } from './tables.ts'
 import type { InstalledTrust } from './trust.ts'
+import type { Witness } from './witness.ts'
 
 /** The provider's keys; each has one use. `pairwise` has a version, so that old IDs can still be told apart. */
 export interface ProviderKeys {
@@ -42,6 +43,8 @@ export interface Provider {
   readonly keys: ProviderKeys
   /** The auditor's public key; nobody here can open a record of the log. */
   readonly auditKey: AuditPublicKey
+  /** Signs the log's checkpoints, and stops everything if the log was rolled back. */
+  readonly witness: Witness
   readonly policy: readonly PolicyRow[]
   /** What is trusted now. @throws ProviderError `trust-missing` */
   readonly trust: () => Trust

@@ -9,8 +9,6 @@ import {
   readRange,
   type SealedRecord,
   sealRecord,
-  signCheckpoint,
-  treeHead,
 } from '#evidence'
 import { canonicalJson, type EvidenceReceipt } from '#messages'
 import type { Provider } from './context.ts'
@@ -20,22 +18,38 @@ import type { Database, ProviderTransaction } from './tables.ts'
 /** Name of the log in its checkpoints. */
 export const logOrigin = (providerId: string): string => `kazasu-log/${providerId}`
 
-/** Seals what is to be logged. Done before the transaction: sealing is slow, and the log's head is locked as briefly as possible. */
-export function sealEvidence(record: object, { auditKey, random }: Provider): Promise<SealedRecord> {
-  return sealRecord(canonicalJson(record), auditKey, random)
+/** What is to be logged, sealed. */
+export interface SealedEvidence extends SealedRecord {
+  /** Leaves that the log had when this was sealed, as the witness knows: its index cannot be less. */
+  readonly after: number
+}
+
+/**
+ * Seals what is to be logged. Done before the transaction: sealing is slow, and the log's head is locked as briefly as possible.
+ * @throws ProviderError `log-rolled-back`
+ */
+export async function sealEvidence(
+  record: object,
+  { auditKey, random, witness }: Pick<Provider, 'auditKey' | 'random' | 'witness'>,
+): Promise<SealedEvidence> {
+  witness.requireSound()
+  const after = witness.size
+  return { ...(await sealRecord(canonicalJson(record), auditKey, random)), after }
 }
 
 /**
  * Puts a record at the end of the log; its index is given. The head row's lock makes this transaction the one
  * sequencer until it commits, whichever process it runs in.
+ * @throws ProviderError `log-rolled-back` if the log is shorter than it was; the transaction must not commit
  */
-export async function appendEvidence(transaction: ProviderTransaction, sealed: SealedRecord): Promise<number> {
+export async function appendEvidence(transaction: ProviderTransaction, sealed: SealedEvidence): Promise<number> {
   const { size } = await transaction
     .updateTable('log_head')
     .set(({ eb }) => ({ size: eb('size', '+', 1) }))
     .returning('size')
     .executeTakeFirstOrThrow()
   const index = size - 1
+  if (index < sealed.after) throw new ProviderError('log-rolled-back', { signed: sealed.after, found: index })
   const { nodes } = appendLeaf(await readRange(index, nodeReader(transaction)), sealed.leaf)
   const { leaf, auditKeyId, body, wrappedKey } = sealed
   await transaction
@@ -55,20 +69,10 @@ export async function evidenceReceipt(provider: Provider, index: number, size: n
   const [[leaf], inclusion, checkpoint] = await Promise.all([
     reader.readNodes([{ level: 0, index }]),
     inclusionProof(index, size, reader),
-    signedCheckpoint(provider, size, reader),
+    provider.witness.sign(size, reader), // reads along: all of this is one query
   ])
   if (!leaf) throw new ProviderError('not-found', { what: 'leaf' })
   return { index, checkpoint, inclusion: inclusion.map(encodeBase64url), leaf: encodeBase64url(leaf) }
-}
-
-/** The log's head of `size` leaves as a signed note. */
-export async function signedCheckpoint(
-  provider: Provider,
-  size: number,
-  reader: NodeReader = nodeReader(provider.database),
-): Promise<string> {
-  const head = treeHead(await readRange(size, reader))
-  return signCheckpoint({ origin: logOrigin(provider.id), ...head }, provider.keys.log)
 }
 
 /** How many leaves the log has. */

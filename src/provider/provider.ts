@@ -26,7 +26,7 @@ import { addTerminalAdministration } from './terminal-administration.ts'
 import { addTerminalRoutes } from './terminal-routes.ts'
 import { createTrustStore } from './trust.ts'
 import { addTrustRoutes } from './trust-routes.ts'
-import { openWitness } from './witness.ts'
+import { openWitness, witnessFile } from './witness.ts'
 
 export interface ProviderOptions {
   /** Provider's id, as it stands in statements. */
@@ -83,8 +83,9 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   await mkdir(home, { recursive: true, mode: 0o700 })
   const database = await options.store.role<ProviderTables>(options.schema ?? 'provider', providerMigrations)
   const bootstrapKeyFile = join(home, BOOTSTRAP_FILE)
-  const firstKey = await bootstrapAdministration(administrationOf(database), { clock, random })
-  if (firstKey !== undefined) await replaceFile(bootstrapKeyFile, Buffer.from(`${firstKey}\n`))
+  await bootstrapAdministration(administrationOf(database), { clock, random }, (key) =>
+    replaceFile(bootstrapKeyFile, Buffer.from(`${key}\n`)),
+  )
 
   const report = (error: unknown): void => log.warn({ failure: describeError(error) }, 'outside a request')
   const authority = 'baseUrl' in options.revocation ? askAuthority(options.revocation, { clock, random, report }) : null
@@ -97,6 +98,11 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     ...{ name: 'kazasu_reception_seconds', help: 'Time of a proof by check.', labelNames: ['check'], registers: [] },
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
   })
+  let witnessMissing = 0
+  const witness = await openWitness({ id: options.id, database, keys }, witnessFile(home), () => {
+    witnessMissing = 1
+    log.error({ home }, 'no checkpoint is kept of a log that has leaves: whether it was rolled back cannot be known')
+  })
   let origin = ''
   const provider: IssuingProvider = {
     ...{ id: options.id, database, clock, random, keys, auditKey: options.auditPublicKey },
@@ -104,6 +110,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     get issuer() {
       return options.http.issuer ?? origin
     },
+    witness,
     policy: options.policy ?? RESEARCH_POLICY,
     certificateDays: options.certificateDays ?? CERTIFICATE_DAYS,
     trust: () => trust.current(),
@@ -118,8 +125,6 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
       }
     },
   }
-  const witness = await openWitness(provider, home)
-
   const server = await createHttpServer({
     ...{ name: 'Kazasu provider', version: '1', clock, random, log, ...providerProblems },
     description: 'サービス提供機関: terminals, proofs of taps, presence tokens, evidence log.',
@@ -129,6 +134,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     readiness: {
       database: () => sql`select 1`.execute(database),
       trust: async () => trust.current(),
+      log: async () => witness.requireSound(),
       ...(authority ? { revocation: () => authority.reach() } : {}),
     },
   })
@@ -149,6 +155,14 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     },
   })
 
+  new Gauge({
+    ...{
+      name: 'kazasu_log_witness_missing',
+      help: '1 if leaves were found at the start but no checkpoint.',
+      registers,
+    },
+  }).set(witnessMissing)
+
   const { app } = server
   addTerminalRoutes(app, provider, channels, report)
   addPublicRoutes(app, provider)
@@ -160,7 +174,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     addTrustRoutes(scope, provider, trust, require)
   })
   const tasks = createTasks(clock, report)
-  tasks.every(SECOND, () => witness.keep())
+  tasks.every(SECOND, () => witness.watch())
   tasks.every(10 * SECOND, () => trust.reload())
   tasks.every(MINUTE, () => forget(provider))
   if (authority) tasks.every(4 * MINUTE, () => authority.fetchList())
@@ -168,7 +182,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     channels.close()
     await server.close()
     await tasks.stop()
-    await witness.keep()
+    await witness.watch().catch(report)
     await authority?.close()
     await database.destroy()
   }

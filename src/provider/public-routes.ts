@@ -3,7 +3,7 @@ import type { HttpApp } from '#http'
 import { bytesText, evidenceReceipt, identifier, presenceClaims, version } from '#messages'
 import type { Provider } from './context.ts'
 import { keySet } from './key-set.ts'
-import { consistency, logSize, evidenceReceipt as receiptOf, signedCheckpoint } from './log.ts'
+import { consistency, logSize, nodeReader, evidenceReceipt as receiptOf } from './log.ts'
 import { verifyToken } from './verification.ts'
 
 const size = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
@@ -47,7 +47,7 @@ export function addPublicRoutes(app: HttpApp, provider: Provider): void {
     '/v1/log/checkpoint',
     { schema: { tags, summary: 'Signed checkpoint (text/plain, C2SP tlog-checkpoint)' } },
     async (_request, reply) => {
-      const note = await signedCheckpoint(provider, await logSize(provider.database))
+      const note = await provider.witness.sign(await logSize(provider.database), nodeReader(provider.database))
       return reply.type('text/plain; charset=utf-8').send(note)
     },
   )

@@ -97,6 +97,7 @@ export function addTerminalRoutes(
       },
     },
     async (request, reply) => {
+      provider.witness.requireSound() // not even an answer given before is given again
       const accepted = await countVerdict(provider, receive(provider, bodyBytes(request), clientThumbprint(request)))
       return reply.type('application/json').send(Buffer.from(canonicalJson(accepted)) as never)
     },
