@@ -55,6 +55,7 @@ describe.each([
   let ports: { clock: VirtualClock; random: typeof systemRandom }
   let bootstrapKey: string
   let root: Administrator
+  const keep = async () => {}
 
   beforeAll(async () => {
     const engine = await open()
@@ -71,7 +72,7 @@ describe.each([
     await db.deleteFrom('administration_keys').execute()
     clock = createVirtualClock(start)
     ports = { clock, random: systemRandom }
-    bootstrapKey = (await bootstrapAdministration(db, ports)) ?? ''
+    bootstrapKey = (await bootstrapAdministration(db, ports, keep)) ?? ''
     root = await signIn(bootstrapKey)
   })
 
@@ -88,10 +89,26 @@ describe.each([
   describe('keys', () => {
     test('the first start gives the bootstrap key, later starts and parallel ones nothing', async () => {
       expect(root).toMatchObject({ id: 'bootstrap', key: 'bootstrap', roles: ['administrator'] })
-      expect(await bootstrapAdministration(db, ports)).toBeUndefined()
+      expect(await bootstrapAdministration(db, ports, keep)).toBeUndefined()
       await db.deleteFrom('administration_keys').execute()
-      const many = await Promise.all(Array.from({ length: 6 }, () => bootstrapAdministration(db, ports)))
+      const many = await Promise.all(Array.from({ length: 6 }, () => bootstrapAdministration(db, ports, keep)))
       expect(many.filter((key) => key !== undefined)).toHaveLength(1)
+    })
+
+    test('a key that could not be written down is none, and the next start gives another', async () => {
+      await db.deleteFrom('administration_keys').execute()
+      const kept: string[] = []
+      const fail = async (key: string) => {
+        kept.push(key)
+        throw new Error('disk full')
+      }
+      await expect(bootstrapAdministration(db, ports, fail)).rejects.toThrow('disk full')
+      expect(await authenticate(db, kept[0] ?? '')).toBeUndefined()
+      const next = await bootstrapAdministration(db, ports, async (key) => {
+        kept.push(key)
+      })
+      expect(kept[1]).toBe(next)
+      expect((await signIn(next ?? '')).id).toBe('bootstrap')
     })
 
     test('only the hash of a key is stored', async () => {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -28,7 +28,7 @@ const reported: (string | undefined)[] = []
 const open: { close(): Promise<void> }[] = []
 
 const start = (at = 0) =>
-  startAuthority({ ...parts, store, log, keysDirectory: join(directory, 'keys'), http: { port: at } })
+  startAuthority({ ...parts, store, log, keysDirectory: join(directory, 'keys'), home: directory, http: { port: at } })
 
 function ask(baseUrl = authority.url, timeoutMs = 5 * SECOND): AuthorityRevocation {
   const source = askAuthority({ baseUrl, timeoutMs }, { ...parts, report: (error) => reported.push(codeOf(error)) })
@@ -56,7 +56,7 @@ beforeAll(async () => {
     open.push(made)
     return made
   }
-  const administrator = client(authority.bootstrapKey ?? '')
+  const administrator = client(readFileSync(authority.bootstrapKeyFile, 'utf8').trim())
   operator = client((await administrator.postJson('/v1/keys', any, { v: 1, name: 'op', roles: ['operator'] })).key)
   const { certificateAuthorities } = await operator.getJson('/v1/anchors', any)
   const ours = certificateAuthorities.find(({ kind }: { kind: string }) => kind === 'user-authentication')

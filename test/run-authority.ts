@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { startAuthority } from '#authority'
 import { systemClock, systemRandom } from '#clock'
 import { createLog } from '#http'
@@ -9,7 +11,9 @@ const store = await openStore({ kind: 'postgresql', url, connections: 4 })
 const log = createLog({ name: 'authority', clock: systemClock, level: 'silent' })
 const authority = await startAuthority({
   ...{ store, keysDirectory, clock: systemClock, random: systemRandom, log, http: { port: 0 } },
+  home: join(keysDirectory, '..', 'home'),
 })
-process.stdout.write(`${JSON.stringify({ url: authority.url, bootstrapKey: authority.bootstrapKey })}\n`)
+const bootstrapKey = readFileSync(authority.bootstrapKeyFile, 'utf8').trim()
+process.stdout.write(`${JSON.stringify({ url: authority.url, bootstrapKey })}\n`)
 // Whoever started it is gone: so is this.
 process.stdin.on('end', () => process.exit()).resume()

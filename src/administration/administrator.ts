@@ -46,12 +46,14 @@ export function inTransaction<T>(
 }
 
 /**
- * At the first start: the key of the administrator `bootstrap`, to be written to a file of mode 0600. Gives `undefined`
- * at every later start and to all but one of several servers that start at once.
+ * At the first start: the key of the administrator `bootstrap`. `keep` writes it to a file of mode 0600, durably, before
+ * it counts: a crash leaves a file whose key is not stored – the next start makes another – never a key nobody has.
+ * Gives `undefined` at every later start and to all but one of several servers that start at once.
  */
 export async function bootstrapAdministration(
   db: AdministrationDatabase,
   { clock, random }: { readonly clock: Clock; readonly random: Random },
+  keep: (key: string) => Promise<void>,
 ): Promise<string | undefined> {
   const { text, hash } = makeKey(BOOTSTRAP, random)
   return inTransaction(db, async (transaction) => {
@@ -60,7 +62,9 @@ export async function bootstrapAdministration(
       select ${BOOTSTRAP}, ${hash}::bytea, ${BOOTSTRAP}, array['administrator'], ${BOOTSTRAP}, ${writeTime(clock.now())}
       where not exists (select from administration_keys)
       on conflict do nothing returning id`.execute(transaction)
-    return rows.length === 1 ? text : undefined
+    if (rows.length === 0) return undefined
+    await keep(text)
+    return text
   })
 }
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Kysely } from 'kysely'
@@ -10,6 +11,7 @@ import {
   requireRole,
 } from '#administration'
 import { type Clock, MINUTE, type Random } from '#clock'
+import { replaceFile } from '#files'
 import {
   authenticateBearer,
   createHttpServer,
@@ -41,6 +43,8 @@ export interface AuthoritySettings {
   readonly store: Store
   /** Made at the first start; mode 0700. Two CA keys (RSA), the OCSP responder's and the institution root's (P-256). */
   readonly keysDirectory: string
+  /** Folder for the first administrator's key. */
+  readonly home: string
   readonly clock: Clock
   readonly random: Random
   readonly log: FastifyBaseLogger
@@ -49,12 +53,15 @@ export interface AuthoritySettings {
   readonly ocspAddress?: string
 }
 
-/** The running authority. `bootstrapKey` is the first administrator's key, given at the first start only. */
+/** The running authority. */
 export interface Authority {
   readonly url: string
-  readonly bootstrapKey?: string
+  /** File of the first administrator's key; written at the first start, to be removed once other keys are made. */
+  readonly bootstrapKeyFile: string
   close(): Promise<void>
 }
+
+const BOOTSTRAP_FILE = 'administrator.key'
 
 const API = {
   name: 'Kazasu test authority (試験用認証局)',
@@ -72,7 +79,10 @@ const API = {
 export async function startAuthority(settings: AuthoritySettings): Promise<Authority> {
   const { clock, random, log, store } = settings
   const database = await store.role<AuthorityTables>('authority', authorityMigrations)
-  const bootstrapKey = await bootstrapAdministration(database, { clock, random })
+  const bootstrapKeyFile = join(settings.home, BOOTSTRAP_FILE)
+  await bootstrapAdministration(database, { clock, random }, (key) =>
+    replaceFile(bootstrapKeyFile, Buffer.from(`${key}\n`)),
+  )
   const role = await openRole(settings, database)
   const server = await createHttpServer({
     ...API,
@@ -91,7 +101,7 @@ export async function startAuthority(settings: AuthoritySettings): Promise<Autho
   const url = await server.listen()
   return {
     url,
-    ...(bootstrapKey === undefined ? {} : { bootstrapKey }),
+    bootstrapKeyFile,
     async close() {
       stopRenewing()
       await server.close()
