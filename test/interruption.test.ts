@@ -9,6 +9,7 @@ import { createInProcessReader } from '#reader'
 import { explain } from '../src/terminal/front.ts'
 import type { Delivered } from '../src/terminal/outbox.ts'
 import type { TapOutcome } from '../src/terminal/outcome.ts'
+import { askConsent, meetCard, type Sequence, selectApplication, takeNonce } from '../src/terminal/steps.ts'
 import { tap } from '../src/terminal/tap.ts'
 import type { Desk, Terminal } from '../src/terminal/terminal.ts'
 import { readTables } from './reception-tables.ts'
@@ -64,8 +65,12 @@ async function failureOf(tapping: Promise<unknown>): Promise<string> {
   return code
 }
 
-const run = (mechanism: Mechanism, desk: Desk = holder(), terminal: Terminal = rig.clinic.terminal) =>
-  tap(terminal, desk, rig.clinic.offer(mechanism))
+const run = (
+  mechanism: Mechanism,
+  desk: Desk = holder(),
+  terminal: Terminal = rig.clinic.terminal,
+  sequence?: Sequence,
+) => tap(terminal, desk, rig.clinic.offer(mechanism), sequence)
 
 /** The next tap, with whatever lies on the reader, goes through. */
 async function expectNextTap(mechanism: Mechanism, terminal?: Terminal): Promise<TapOutcome> {
@@ -75,11 +80,11 @@ async function expectNextTap(mechanism: Mechanism, terminal?: Terminal): Promise
 }
 
 /** Nothing of a tap that `work` begins is left anywhere: tables, device memory, wire, the digits typed. */
-async function expectNothingDone(mechanism: Mechanism, terminal?: Terminal): Promise<string> {
+async function expectNothingDone(mechanism: Mechanism, terminal?: Terminal, sequence?: Sequence): Promise<string> {
   const { memory, link } = rig.clinic
   const before = { tables: await tables(), memory: memory.state, sent: link.sent.length }
   const desk = holder()
-  const code = await failureOf(run(mechanism, desk, terminal))
+  const code = await failureOf(run(mechanism, desk, terminal, sequence))
   expect({ tables: await tables(), memory: memory.state, sent: link.sent.length }).toEqual(before)
   expect(memory.state.pending).toBeNull()
   for (const digits of desk.typed) expect([...digits]).toEqual([0, 0, 0, 0])
@@ -313,6 +318,9 @@ test('a PIN that is blocked by the third wrong try says how many are left each t
 describe('the provider away', () => {
   const away = () => new HttpError('unreachable', { reason: 'ECONNREFUSED' })
 
+  /** An order in which the nonce is fetched while the card is waited for and opened. */
+  const sideBySide: Sequence = [[[askConsent]], [[meetCard, selectApplication], [takeNonce]]]
+
   test.each(['lying there', 'laid down later', 'being powered'] as const)(
     'before a nonce was had, the card %s: nothing is done, and no session with the card stays open',
     async (card) => {
@@ -335,13 +343,21 @@ describe('the provider away', () => {
         setTimeout(powering.resolve, 20)
         throw away()
       }
-      expect(await expectNothingDone('institution', { ...terminal, nonces: { take } })).toBe('unreachable')
+      expect(await expectNothingDone('institution', { ...terminal, nonces: { take } }, sideBySide)).toBe('unreachable')
       if (card === 'laid down later') reader.insert(laid)
       await delay(40)
       await (await reader.connect()).disconnect() // nobody holds it
       await expectNextTap('institution')
     },
   )
+
+  test.each(MECHANISMS)('before a nonce was had (%s): nothing is done', async (mechanism) => {
+    const { reader, terminal } = rig.clinic
+    reader.insert(powerCard(rig.card.personalisation))
+    const take = () => Promise.reject(away())
+    expect(await expectNothingDone(mechanism, { ...terminal, nonces: { take } })).toBe('unreachable')
+    await expectNextTap(mechanism)
+  })
 
   test.each(MECHANISMS)('before the proof (%s): it is kept, and sent before the next tap', async (mechanism) => {
     const { reader, link, memory } = rig.clinic
