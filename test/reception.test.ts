@@ -212,7 +212,7 @@ describe('M8 – a terminal that is stopped', () => {
       'before',
       async (forged: ForgedTap) => {
         await setInstitutionState(rig.database, 'clinic-sakura', 'suspended')
-        return expectRecorded(rig.provider, clinic, forged, 'institution-suspended')
+        return expectUnmoved(rig.provider, clinic, forged.body, 'terminal-suspended')
       },
     ],
     [

@@ -23,11 +23,14 @@ export function verifyConsent(
   if (!policy.texts.some((text) => text.textId === record.textId && text.lang === record.lang)) {
     throw new ProofError('consent-text')
   }
+  // What the institution itself learns, the holder must have agreed to, too.
+  if (!record.audiences.includes(nonce.institution)) throw new ProofError('consent-audience')
   if (!record.audiences.every((audience) => policy.audiences.includes(audience)))
     throw new ProofError('consent-audience')
   const age = receivedAt - (parseTime(record.at) ?? Number.NEGATIVE_INFINITY)
   if (age > CONSENT_AGE || age < -CLOCK_TOLERANCE) throw new ProofError('consent-stale')
-  if (!policy.attended && record.kind !== 'ok-button') throw new ProofError('consent-kind')
+  const byHolder = record.kind === 'ok-button' && record.input !== 'staff'
+  if (!policy.attended && !byHolder) throw new ProofError('consent-kind')
   if (record.covers !== undefined && nonce.role !== 'proxy') throw new ProofError('consent-covers')
   const c = consentHash(record)
   if (encodeBase64url(c) !== claims.consentHash) throw new ProofError('consent-mismatch')

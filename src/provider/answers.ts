@@ -4,6 +4,7 @@ import { concatBytes } from '#bytes'
 import { MINUTE } from '#clock'
 import { type Answer, answer, canonicalJson, decodeCanonical } from '#messages'
 import type { Provider } from './context.ts'
+import { ProviderError } from './failures.ts'
 
 const NONCE = new Uint8Array(12)
 const TAG_LENGTH = 16
@@ -21,7 +22,19 @@ export function sealAnswer(value: Answer, proofBytes: Uint8Array): Uint8Array {
   return concatBytes(cipher.update(canonicalJson(value)), cipher.final(), cipher.getAuthTag())
 }
 
+/**
+ * The stored answer. One that this version can no longer read counts as erased: the tap stands all the same.
+ * @throws ProviderError `answer-erased`
+ */
 export function openAnswer(sealed: Uint8Array, proofBytes: Uint8Array): Answer {
+  try {
+    return decodeAnswer(sealed, proofBytes)
+  } catch (cause) {
+    throw new ProviderError('answer-erased', {}, { cause })
+  }
+}
+
+function decodeAnswer(sealed: Uint8Array, proofBytes: Uint8Array): Answer {
   const decipher = createDecipheriv('aes-256-gcm', answerKey(proofBytes), NONCE, { authTagLength: TAG_LENGTH })
   decipher.setAuthTag(sealed.subarray(-TAG_LENGTH))
   return decodeCanonical(answer, concatBytes(decipher.update(sealed.subarray(0, -TAG_LENGTH)), decipher.final()))

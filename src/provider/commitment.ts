@@ -29,7 +29,8 @@ export interface CheckedTap {
  */
 export async function commitTap(provider: Provider, submission: Submission, tap: CheckedTap): Promise<CommittedTap> {
   const jti = () => encodeBase64url(provider.random.bytes(16))
-  const tokenIds = new Map(['', ...submission.proof.consentRecord.audiences].map((audience) => [audience, jti()]))
+  const services = submission.proof.consentRecord.audiences.filter((audience) => audience !== tap.nonce.institution)
+  const tokenIds = new Map(['', ...services].map((audience) => [audience, jti()]))
   const sealed = await sealEvidence(acceptedEvidence(submission, tap, [...tokenIds.values()]), provider)
   return provider.database.transaction().execute(async (transaction) => {
     await spendNonce(provider, transaction, tap.nonce.nonce)

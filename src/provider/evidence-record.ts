@@ -4,8 +4,9 @@ import type { CheckedTap } from './commitment.ts'
 import type { Submission } from './submission.ts'
 
 /**
- * What the log keeps of an accepted tap, sealed to the auditor: all that the checks were made on, so that they can be
- * made again years later, offline. The certificate stays in the seal that the terminal put it in.
+ * What the log keeps of an accepted tap, sealed to the auditor: what was sent, what it was checked against, and what was
+ * found. The certificate stays in the seal that the terminal put it in: checks (g) and (h) are made again together with
+ * the provider, which alone opens that seal; of the revocation status the finding is kept, not the responder's answer.
  */
 export function acceptedEvidence(submission: Submission, tap: CheckedTap, tokenIds: readonly string[]): object {
   const { nonce, verified, status } = tap

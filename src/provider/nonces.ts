@@ -6,7 +6,7 @@ import type { IssuedNonce, ReceptionPolicy } from '#proof'
 import type { Provider } from './context.ts'
 import { ProviderError } from './failures.ts'
 import { findPolicy, type PolicyRow } from './policy.ts'
-import type { IdentifiedTerminal } from './terminals.ts'
+import { type IdentifiedTerminal, requireActive } from './terminals.ts'
 
 /** Life of a nonce of class `tap`. */
 const NONCE_LIFE = 60 * SECOND
@@ -23,8 +23,7 @@ export async function issueNonces(
   request: NonceRequest,
   count: number,
 ): Promise<readonly NonceRow[]> {
-  if (terminal.state === 'suspended') throw new ProviderError('terminal-suspended')
-  if (terminal.state !== 'active') throw new ProviderError('terminal-not-active')
+  requireActive(terminal)
   if (request.role !== 'holder') throw new ProviderError('policy-refused', { member: 'role' })
   if (!findPolicy(provider.policy, { ...request, attended: terminal.attended })) {
     throw new ProviderError('policy-refused', { purpose: request.purpose, mechanism: request.mechanism })

@@ -9,7 +9,7 @@ import { refuse } from './refusal.ts'
 import { releaseAnswer } from './release.ts'
 import { checkStatus } from './status.ts'
 import { recallAnswer, type Submission } from './submission.ts'
-import { identifyTerminal } from './terminals.ts'
+import { identifyTerminal, requireActive } from './terminals.ts'
 
 /**
  * Message 5 in, message 6 out: the provider's checks (a) to (l) of protocol.md section 3, in that order.
@@ -31,6 +31,7 @@ export async function receive(
   const submission: Submission = { bytes: unverified, proof, device, terminal, receivedAt }
   const recalled = await time('recall', () => recallAnswer(provider, submission)) // (c)
   if (recalled) return recalled
+  requireActive(terminal) // of a card at a suspended terminal nothing is looked up; (k) compares again
   try {
     const { nonce, policy } = await time('nonce', () => findNonce(provider, proof.nonce, terminal, receivedAt)) // (d)
     const context: ProofContext = {

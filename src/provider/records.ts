@@ -1,4 +1,4 @@
-import type { Eligibility } from '#messages'
+import { type Eligibility, eligibility } from '#messages'
 import type { Provider } from './context.ts'
 import { findPerson, pairwiseIdOf } from './identities.ts'
 
@@ -25,7 +25,10 @@ export async function lookUpEligibility(
   return lookUpAgain(provider, await pairwiseIdOf(provider, person, audience))
 }
 
-/** The same question by the ID that the register knows the person by. */
+/** The same question by the ID that the register knows the person by; what is no answer counts as none. */
 export async function lookUpAgain(provider: Provider, subject: string | null): Promise<Eligibility | undefined> {
-  return subject === null ? undefined : provider.lookUpRecord({ subject, at: provider.clock.now() })
+  if (subject === null) return undefined
+  const found = await provider.lookUpRecord({ subject, at: provider.clock.now() }).catch(() => undefined)
+  const record = eligibility.safeParse(found)
+  return record.success ? record.data : { status: 'unavailable' }
 }

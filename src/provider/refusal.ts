@@ -7,7 +7,6 @@ import { refusedEvidence } from './evidence-record.ts'
 import { ProviderError, type ProviderErrorCode } from './failures.ts'
 import { appendEvidence, sealEvidence } from './log.ts'
 import { proofKey, recallAnswer, type Submission, statementKey } from './submission.ts'
-import { suspendTerminal } from './terminals.ts'
 
 /** Refusals that move nothing: for a suspended terminal, and where the statement has no place in the chain. */
 const UNRECORDED: readonly ProviderErrorCode[] = [
@@ -74,19 +73,27 @@ function isRefusal(error: unknown): error is Refusal {
 }
 
 /**
- * A statement that does not continue the chain. If another statement with the same `prev` was seen, two devices hold
- * one key: the terminal is suspended. Anything else is a gap that an operator mends; nothing moves.
+ * A statement that does not continue the chain. If it leaves the chain at a place where another statement was seen, two
+ * devices hold one key: the terminal is suspended – as it was found, so that one enrolled afresh meanwhile is not.
+ * Anything else is a gap that an operator mends; nothing moves.
  */
 async function judgeGap(provider: Provider, submission: Submission, gap: ProviderError): Promise<ProviderError> {
   const { terminal, device } = submission
+  const { prev } = device.claims
   const twin = await provider.database
     .selectFrom('seen')
     .select('statement_hash')
     .where('terminal', '=', terminal.id)
-    .where('prev', '=', device.claims.prev)
+    .where('prev', '=', prev)
     .where('statement_hash', '<>', statementKey(submission))
     .executeTakeFirst()
   if (!twin) return gap
-  await suspendTerminal(provider.database, terminal.id)
-  return new ProviderError('device-fork')
+  const suspended = await provider.database
+    .updateTable('terminal')
+    .set(({ eb }) => ({ state: 'suspended', suspend_epoch: eb('suspend_epoch', '+', 1) }))
+    .where('id', '=', terminal.id)
+    .where('head', '<>', prev)
+    .where('suspend_epoch', '=', terminal.suspendEpoch)
+    .executeTakeFirst()
+  return suspended.numUpdatedRows === 1n ? new ProviderError('device-fork') : gap
 }

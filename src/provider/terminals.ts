@@ -143,3 +143,9 @@ export async function listTerminals(database: Database): Promise<readonly Termin
       .map((one) => ({ certHash: one.cert_hash, expiry: one.expiry, withdrawnAt: one.withdrawn_at })),
   }))
 }
+
+/** @throws ProviderError `terminal-suspended`, `terminal-not-active` */
+export function requireActive({ state }: IdentifiedTerminal): void {
+  if (state === 'suspended') throw new ProviderError('terminal-suspended')
+  if (state !== 'active') throw new ProviderError('terminal-not-active')
+}

@@ -16,6 +16,7 @@ export type TerminalErrorCode =
   | 'state-malformed'
   | 'not-enrolled'
   | 'key-set-malformed'
+  | 'answer-foreign'
 
 /** What keeps a terminal from finishing a tap, beside what card, reader and provider say themselves. */
 export class TerminalError extends CodedError<TerminalErrorCode> {}
@@ -37,6 +38,7 @@ export const terminalStatuses: Readonly<Record<TerminalErrorCode, number>> = {
   'state-malformed': 500,
   'not-enrolled': 500,
   'key-set-malformed': 502,
+  'answer-foreign': 502,
 }
 
 const update = { ja: '端末のソフトウェアを更新してください。', en: 'Update the terminal’s software.' }
@@ -126,5 +128,15 @@ export const terminalFailures: FailureCatalogue<TerminalErrorCode> = {
       en: 'The provider’s key set lacks a key that the terminal needs.',
     },
     remedy: { ja: 'サービス提供機関に連絡してください。', en: 'Call the provider.' },
+  },
+  'answer-foreign': {
+    cause: {
+      ja: 'サービス提供機関の回答が、この受付に対するものではありません。',
+      en: 'The provider’s answer is not about this tap.',
+    },
+    remedy: {
+      ja: '回答を使わず、サービス提供機関に連絡してください。',
+      en: 'Do not use the answer, and call the provider.',
+    },
   },
 }

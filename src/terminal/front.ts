@@ -9,7 +9,7 @@ import { pkiFailures } from '#pki'
 import { readerFailures } from '#reader'
 import { TerminalError, terminalFailures } from './failures.ts'
 import type { TapOutcome, TapRecord } from './outcome.ts'
-import { type ProviderVerificationKeys, verifyAnswer } from './receipt.ts'
+import { type ExpectedAnswer, type ProviderVerificationKeys, verifyAnswer } from './receipt.ts'
 import { tap } from './tap.ts'
 import type { TapResult, TapView } from './tap-view.ts'
 import type { Consent, Desk, Offer, StepTime, Terminal } from './terminal.ts'
@@ -61,9 +61,15 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
   const listeners = new Set<(view: TapView) => void>()
   let live: Live | undefined
 
+  const newId = (): string => encodeBase64url(terminal.random.bytes(12))
+
+  function tell(view: TapView): void {
+    for (const listener of listeners) listener(view)
+  }
+
   function show(tapping: Live, view: TapView): void {
     tapping.view = view
-    for (const listener of listeners) listener(view)
+    tell(view)
   }
 
   function get(id: string): Live {
@@ -92,8 +98,8 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
         const end = delivered.accepted
           ? { result: 'recognised' as const, answer: delivered.answer }
           : { result: 'refused' as const, problem: delivered.problem }
-        const outcome = await describe({ ...end, steps: [], trace: [] }, keys)
-        show(tapping, { id, stage: 'ended', offer: shown, outcome })
+        const outcome = await describe({ ...end, steps: [], trace: [] }, expected(), keys)
+        tell({ id: newId(), stage: 'ended', offer: shown, outcome }) // a tap of its own: its holder has left
       },
       report(step) {
         steps.push(step)
@@ -103,13 +109,20 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
         show(tapping, { id, stage: 'working', offer: shown, steps: [...steps] })
       },
     }
-    const outcome = await conclude(tap(terminal, desk, offer), steps)
+    const outcome = await conclude(offer, tap(terminal, desk, offer), steps)
     show(tapping, { id, stage: 'ended', offer: shown, outcome })
   }
 
-  async function conclude(tapping: Promise<TapOutcome>, steps: readonly StepTime[]): Promise<TapResult> {
+  /** What an answer must be about; a late one may be to another offer of this terminal. */
+  const expected = (offer?: Offer): ExpectedAnswer => ({
+    institution: terminal.institution,
+    terminal: terminal.id,
+    ...(offer ? { purpose: offer.purpose, mechanism: offer.mechanism } : {}),
+  })
+
+  async function conclude(offer: Offer, tapping: Promise<TapOutcome>, steps: readonly StepTime[]): Promise<TapResult> {
     try {
-      return await describe(await tapping, keys)
+      return await describe(await tapping, expected(offer), keys)
     } catch (error) {
       return { result: 'failed', problem: explain(error), steps: [...steps], trace: [] }
     }
@@ -121,7 +134,7 @@ export function createFront(terminal: Terminal, offers: readonly Offer[], keys: 
       if (live && live.view.stage !== 'ended') throw new TerminalError('busy')
       const offer = offers.find((one) => one.purpose === purpose && one.mechanism === mechanism)
       if (!offer) throw new TerminalError('not-offered', { purpose, mechanism })
-      const id = encodeBase64url(terminal.random.bytes(12))
+      const id = newId()
       const view: TapView = { id, stage: 'working', offer: viewOf(offer), steps: [] }
       const tapping: Live = { view, cancelling: new AbortController(), done: Promise.resolve() }
       live = tapping
@@ -176,13 +189,17 @@ export function explain(error: unknown): { code: string; cause: Bilingual; remed
   return { code, cause, remedy }
 }
 
-async function describe(outcome: TapOutcome, keys: ProviderVerificationKeys): Promise<TapResult> {
+async function describe(
+  outcome: TapOutcome,
+  expected: ExpectedAnswer,
+  keys: ProviderVerificationKeys,
+): Promise<TapResult> {
   const { steps, trace }: TapRecord = outcome
   const record = { steps: [...steps], trace: [...trace] }
   switch (outcome.result) {
     case 'recognised': {
       const { answer } = outcome
-      const { claims, root } = await verifyAnswer(answer, keys)
+      const { claims, root } = await verifyAnswer(answer, expected, keys)
       return {
         result: 'recognised',
         mechanism: claims.mechanism,

@@ -64,6 +64,10 @@ export function createOutbox(memory: DeviceMemory, provider: ProviderLink, clock
       } catch (error) {
         if (!(error instanceof HttpError)) throw error
         if (error.problem && error.problem.status !== 500) return await judge(state, pending, error.problem)
+        if (error.code === 'answer-malformed' && (await hasCounted(pending))) {
+          await settle(state, pending) // accepted, in words that this version does not understand
+          throw error
+        }
         if (attempt === ATTEMPTS) throw new TerminalError('provider-unreachable', {}, { cause: error })
         await clock.sleep(PAUSE)
       }
@@ -76,14 +80,15 @@ export function createOutbox(memory: DeviceMemory, provider: ProviderLink, clock
     pending: NonNullable<DeviceState['pending']>,
     problem: Problem,
   ): Promise<Delivered> {
-    if (NEVER_READ.includes(problem.code)) {
-      await memory.write({ ...state, pending: null })
-      return { accepted: false, problem }
-    }
-    const { head } = await provider.standing()
-    if (head !== pending.statementHash) throw new TerminalError('proof-pending', { code: problem.code })
-    await settle(state, pending)
+    if (await hasCounted(pending)) await settle(state, pending)
+    else if (NEVER_READ.includes(problem.code)) await memory.write({ ...state, pending: null })
+    else throw new TerminalError('proof-pending', { code: problem.code })
     return { accepted: false, problem }
+  }
+
+  /** Whether the provider's chain of this terminal ends with the proof's statement. */
+  async function hasCounted(pending: NonNullable<DeviceState['pending']>): Promise<boolean> {
+    return (await provider.standing()).head === pending.statementHash
   }
 
   async function submit(compose: (place: Place) => Promise<WrittenProof>): Promise<Delivered> {
