@@ -32,6 +32,9 @@ const MESSAGE_LIMIT = 64 * 1024
 /** A peer that was silent from one beat to the next but one is gone: at most 30 s after it went. */
 const BEAT = 15 * SECOND
 
+/** Messages that wait for their turn before no more are read. */
+const WAITING_LIMIT = 16
+
 const MALFORMED = 1007
 const HANDLER_FAILED = 1011
 
@@ -70,6 +73,28 @@ export function createChannel<Schema extends z.ZodType>(
       })
     }),
   }
+  const waiting: z.output<Schema>[] = []
+  let busy = false
+  /** One handler at a time; a peer that sends faster than it is answered is read no further meanwhile. */
+  function enqueue(message: z.output<Schema>): void {
+    waiting.push(message)
+    if (waiting.length >= WAITING_LIMIT) socket.pause()
+    if (!busy) void handleWaiting()
+  }
+  async function handleWaiting(): Promise<void> {
+    busy = true
+    try {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        if (socket.readyState !== WebSocket.OPEN) return
+        await onMessage(next, channel)
+      }
+    } catch (error) {
+      fail(error)
+    } finally {
+      busy = false
+      if (socket.isPaused) socket.resume()
+    }
+  }
   socket.on('error', () => socket.terminate())
   socket.on('pong', () => {
     alive = true
@@ -79,11 +104,7 @@ export function createChannel<Schema extends z.ZodType>(
     if (socket.readyState !== WebSocket.OPEN) return
     const message = isBinary ? undefined : readMessage(data, schema)
     if (!message) return socket.close(MALFORMED)
-    try {
-      onMessage(message.value, channel)?.catch(fail)
-    } catch (error) {
-      fail(error)
-    }
+    enqueue(message.value)
   })
   return channel
 }

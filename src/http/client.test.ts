@@ -339,6 +339,23 @@ describe('channels', () => {
     expect(() => channel.send({ tick: 1 })).toThrow(expect.objectContaining({ code: 'channel-closed' }))
   })
 
+  test('one message is handled after the other, in order, however long each takes', async () => {
+    const ticks: number[] = []
+    let [running, most] = [0, 0]
+    const { channel } = await open(false, async ({ tick }) => {
+      most = Math.max(most, ++running)
+      await systemClock.sleep(tick % 2 === 0 ? 2 : 0)
+      ticks.push(tick)
+      running--
+    })
+    for (let tick = 0; tick < 60; tick++) channel.send({ tick }) // more than wait for their turn
+    await expect.poll(() => ticks.length, { timeout: 5000 }).toBe(61)
+    expect(ticks).toEqual([0, ...Array.from({ length: 60 }, (_, tick) => tick + 1)])
+    expect(most).toBe(1)
+    channel.close()
+    expect(await channel.closed).toEqual({ code: 1000 })
+  })
+
   test('a message that is none ends the channel, on either side', async () => {
     const first = await open(false, () => undefined)
     first.channel.send({ tick: 'one' })
