@@ -545,6 +545,15 @@ describe.each(engines)('provider on %s', (engine) => {
       await operator.postJson(path, nothing, { v: 1, ...place, ...facts })
       expect(await applicant.client.getJson('/v1/terminals/self', terminalView)).toMatchObject(place)
     })
+    test('asked for too much at once it refuses, and goes on a little later', async () => {
+      await clock.advance(10 * SECOND)
+      for (let i = 0; i < 5; i++) ask({}, 8)
+      for (let i = 0; i < 4; i++) expect(await next('nonces')).toMatchObject({ type: 'nonces' })
+      expect(await next('refused')).toMatchObject({ code: 'too-many-requests', request })
+      await clock.advance(SECOND)
+      ask({}, 8)
+      expect(await next('nonces')).toMatchObject({ type: 'nonces' })
+    })
     test('a heartbeat comes every 15 seconds', async () => {
       await clock.advance(15 * SECOND)
       expect(await next('heartbeat')).toMatchObject({ v: 1 })
@@ -623,7 +632,11 @@ describe.each(engines)('provider on %s', (engine) => {
     })
     test('of ten who consume a token at once one gets it, and nobody after', async () => {
       const token = await sign(claimsAt(clock.now()))
-      const verdicts = await Promise.all(Array.from({ length: 10 }, () => verify({ token, consume: true })))
+      expect(await refusal(verify({ token, consume: true }))).toBe('malformed-request') // for whom is not said
+      const stranger = await verify({ token, consume: true, audience: 'clinic-b' })
+      expect(stranger).toMatchObject({ active: false, code: 'token-invalid' }) // and spends nothing
+      const consumed = { token, consume: true, audience: 'clinic-a' }
+      const verdicts = await Promise.all(Array.from({ length: 10 }, () => verify(consumed)))
       expect(verdicts.filter(({ active }) => active).length).toBe(1)
       expect(await verify({ token })).toMatchObject({ active: false, code: 'token-spent' })
     })

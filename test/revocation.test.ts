@@ -117,6 +117,8 @@ describe('the authority, asked whether a certificate is revoked', () => {
     let between: HttpServer
     let baseUrl: string
     let answer: () => Promise<Uint8Array>
+    let lists = false
+    let fetched = 0
     beforeAll(async () => {
       between = await createHttpServer({
         ...{ name: 'between', version: '1', description: '', ...parts, log, port: 0 },
@@ -125,6 +127,12 @@ describe('the authority, asked whether a certificate is revoked', () => {
       between.app.post('/ocsp', async (_request, reply) =>
         reply.type('application/ocsp-response').send(Buffer.from(await answer())),
       )
+      between.app.get('/crl/user-authentication.crl', async (_request, reply) => {
+        fetched++
+        await systemClock.sleep(200)
+        const list = await operator.getBytes('/crl/user-authentication.crl', 'application/pkix-crl')
+        return reply.type('application/pkix-crl').send(Buffer.from(lists ? list : []))
+      })
       baseUrl = await between.listen()
     })
     afterAll(() => between.close(100))
@@ -149,6 +157,18 @@ describe('the authority, asked whether a certificate is revoked', () => {
       const truth = await earlierAnswer(certificate)
       answer = async () => distort(truth)
       expect(await ask(baseUrl).status(certificate, issuer, systemClock.now())).toEqual({ state: 'unavailable' })
+    })
+
+    test('many that need the list at once share one fetch of it', async () => {
+      const certificates = await Promise.all([1, 2, 3, 4].map(async () => (await issue()).certificate))
+      answer = async () => new Uint8Array(0)
+      fetched = 0
+      lists = true
+      const source = ask(baseUrl)
+      const all = await Promise.all(certificates.map((one) => source.status(one, issuer, systemClock.now())))
+      expect(all.map(({ state }) => state)).toEqual(['good', 'good', 'good', 'good'])
+      expect(fetched).toBe(1)
+      lists = false
     })
 
     test('silence ends with the time limit', async () => {

@@ -3,6 +3,8 @@ import { codeOf } from '#failure'
 import type { Channel } from '#http'
 import type { ChannelEvent, ChannelRequest } from '#messages'
 import type { Provider } from './context.ts'
+import { ProviderError } from './failures.ts'
+import type { NonceBudget } from './nonce-budget.ts'
 import { issueNonces } from './nonces.ts'
 import type { Database, TerminalState } from './tables.ts'
 import { type IdentifiedTerminal, identifyTerminal } from './terminals.ts'
@@ -80,15 +82,16 @@ export function createChannels(database: Database, clock: Clock, report: (error:
   }
 }
 
-/** Answers one request for nonces; a refusal is an answer too. */
+/** Answers one request for nonces; a refusal is an answer too. A channel has one request in flight: they come in order. */
 export async function answerRequest(
   provider: Provider,
   channel: Channel,
   { request, count }: ChannelRequest,
-  thumbprint: string,
+  { thumbprint, budget }: { readonly thumbprint: string; readonly budget: NonceBudget },
   report: (error: unknown) => void,
 ): Promise<void> {
   try {
+    if (!budget.spend(thumbprint, count)) throw new ProviderError('too-many-requests')
     const terminal = await identifyTerminal(provider.database, thumbprint)
     const rows = await issueNonces(provider, terminal, request, count)
     push(channel, { v: 1, type: 'nonces', rows: [...rows] })

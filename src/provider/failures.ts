@@ -32,6 +32,10 @@ export type ProviderErrorCode =
   | 'key-refused'
   | 'token-invalid'
   | 'token-spent'
+  | 'too-many-requests'
+  | 'trust-changed'
+  | 'trust-withdrawn'
+  | 'policy-unsound'
 
 /** A tap, an administration act or a request of a terminal that the provider refuses. */
 export class ProviderError extends CodedError<ProviderErrorCode> {}
@@ -261,5 +265,39 @@ export const providerFailures: FailureCatalogue<ProviderErrorCode> = {
   'token-spent': {
     cause: { ja: 'このトークンはすでに使われています。', en: 'The token was used before.' },
     remedy: again,
+  },
+  'too-many-requests': {
+    cause: {
+      ja: 'この端末からの要求が多すぎます。',
+      en: 'This terminal asks too often: for nonces, or for new certificates within a day.',
+    },
+    remedy: later,
+  },
+  'trust-changed': {
+    cause: {
+      ja: '受付の途中で、信頼する認証局の証明書が変更されました。',
+      en: 'What the provider trusts was changed while the tap was being checked.',
+    },
+    remedy: again,
+  },
+  'trust-withdrawn': {
+    cause: {
+      ja: 'この証明書は以前に信頼が取り消されています。',
+      en: 'Trust in this certificate was withdrawn before; it cannot be installed again.',
+    },
+    remedy: {
+      ja: '認証局から新しい証明書を受け取り、登録してください。',
+      en: 'Have the authority issue another certificate and install that one.',
+    },
+  },
+  'policy-unsound': {
+    cause: {
+      ja: 'ポリシー表に矛盾した行があります。',
+      en: 'The policy table contradicts itself: two rows for one case, or grace where a CRL alone decides.',
+    },
+    remedy: {
+      ja: '重複した行をなくし、CRLのみの行の猶予日数を0にしてください。',
+      en: 'Keep one row for each case, and give rows with status crl no days of grace.',
+    },
   },
 }

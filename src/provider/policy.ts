@@ -1,4 +1,5 @@
 import type { Basis, Mechanism } from '#messages'
+import { ProviderError } from './failures.ts'
 
 /** One row: what a terminal may ask for, and what a certificate's state must be then. Everything else is refused. */
 export interface PolicyRow {
@@ -9,7 +10,7 @@ export interface PolicyRow {
   readonly attended: boolean
   /** 猶予 – days after its last one on which a certificate still counts. */
   readonly graceDays: number
-  /** `fresh`: feed or OCSP within 60 s. `crl`: a CRL alone will do, the token then says `not-checked`. */
+  /** `fresh`: feed or OCSP within 60 s. `crl`: a CRL alone will do, the token then says `not-checked`; no grace then. */
   readonly status: 'fresh' | 'crl'
   /** Consent texts accepted. */
   readonly texts: readonly { readonly textId: string; readonly lang: 'ja' | 'en' }[]
@@ -61,6 +62,24 @@ export const RESEARCH_POLICY: readonly PolicyRow[] = [true, false].flatMap((atte
     quota: 20,
   },
 ])
+
+/**
+ * A table that says one thing of each case. A token has one word for its certificate: where a CRL alone may decide it is
+ * `not-checked`, which would hide `grace` – so such a row gives none (docs/decisions/0011).
+ * @throws ProviderError `policy-unsound`
+ */
+export function requireSoundPolicy(table: readonly PolicyRow[]): readonly PolicyRow[] {
+  for (const row of table) {
+    const { purpose, mechanism, basis, attended } = row
+    if (findPolicy(table, row) !== row) {
+      throw new ProviderError('policy-unsound', { purpose, mechanism, basis, attended, reason: 'twice' })
+    }
+    if (row.status === 'crl' && row.graceDays !== 0) {
+      throw new ProviderError('policy-unsound', { purpose, mechanism, basis, attended, reason: 'grace by a CRL alone' })
+    }
+  }
+  return table
+}
 
 /** The row for what is asked, `undefined` if it may not be asked. */
 export function findPolicy(

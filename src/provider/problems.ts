@@ -41,6 +41,10 @@ const providerStatuses: Readonly<Record<ProviderErrorCode, number>> = {
   'key-refused': 422,
   'token-invalid': 403,
   'token-spent': 409,
+  'too-many-requests': 429,
+  'trust-changed': 503,
+  'trust-withdrawn': 409,
+  'policy-unsound': 500,
 }
 
 /** 403 for every code of a catalogue: what was presented does not prove what it should. */

@@ -16,7 +16,7 @@ import type { IssuingProvider, LookUpRecord, ProviderKeys } from './context.ts'
 import { forget } from './forgetting.ts'
 import { logSize } from './log.ts'
 import { providerMigrations } from './migrations.ts'
-import { type PolicyRow, RESEARCH_POLICY } from './policy.ts'
+import { type PolicyRow, RESEARCH_POLICY, requireSoundPolicy } from './policy.ts'
 import { providerProblems } from './problems.ts'
 import { addPublicRoutes } from './public-routes.ts'
 import { addRegistrationRoutes } from './registration-routes.ts'
@@ -76,10 +76,11 @@ const BOOTSTRAP_FILE = 'administrator.key'
 
 /**
  * サービス提供機関 – starts the provider: migrations, first administrator, log compared with its witness, routes.
- * @throws ProviderError `log-rolled-back`; StoreError; HttpError `tls-required`
+ * @throws ProviderError `log-rolled-back`, `policy-unsound`; StoreError; HttpError `tls-required`
  */
 export async function startProvider(options: ProviderOptions): Promise<RunningProvider> {
   const { clock, random, log, keys, home } = options
+  const policy = requireSoundPolicy(options.policy ?? RESEARCH_POLICY)
   await mkdir(home, { recursive: true, mode: 0o700 })
   const database = await options.store.role<ProviderTables>(options.schema ?? 'provider', providerMigrations)
   const bootstrapKeyFile = join(home, BOOTSTRAP_FILE)
@@ -111,7 +112,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
       return options.http.issuer ?? origin
     },
     witness,
-    policy: options.policy ?? RESEARCH_POLICY,
+    policy,
     certificateDays: options.certificateDays ?? CERTIFICATE_DAYS,
     trust: () => trust.current(),
     revocation: authority ?? (options.revocation as RevocationSource),

@@ -8,12 +8,14 @@ import { verifyToken } from './verification.ts'
 
 const size = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 
-const verifyRequest = z.strictObject({
-  v: version.optional(),
-  token: z.string().max(8192).describe('Compact JWS; a service opens its JWE first'),
-  audience: identifier.optional(),
-  consume: z.boolean().optional().describe('Spend the token: true only for the first who asks so'),
-})
+const verifyRequest = z
+  .strictObject({
+    v: version.optional(),
+    token: z.string().max(8192).describe('Compact JWS; a service opens its JWE first'),
+    audience: identifier.optional().describe('Who asks: `aud` must be equal to it. Mandatory with `consume`'),
+    consume: z.boolean().optional().describe('Spend the token: true only for the first who asks so'),
+  })
+  .refine(({ consume, audience }) => !consume || audience !== undefined, { path: ['audience'] })
 const verdict = z.discriminatedUnion('active', [
   z.strictObject({ v: version, active: z.literal(true), claims: presenceClaims }),
   z.strictObject({ v: version, active: z.literal(false), code: z.enum(['token-invalid', 'token-spent']) }),
@@ -37,6 +39,12 @@ export function addPublicRoutes(app: HttpApp, provider: Provider): void {
       schema: {
         ...{ tags: ['tokens'], body: verifyRequest, response: { 200: verdict } },
         summary: 'Whether a presence token counts; with `consume` for one single use',
+        description:
+          '`active` says: signed by this provider’s token key, `iss` is this provider, not expired, never consumed, and ' +
+          '– if `audience` is given – made for that audience and no other. Without `audience` compare `aud` yourself. ' +
+          'With `consume` the token is spent in the same moment, so that of all who ask at most one is told `active`. ' +
+          'It says nothing of who presents the token: compare its `cnf` with the key that the presenter proves. A card ' +
+          'was presented; who presented it is not known.',
       },
     },
     async (request) => ({ v: 1 as const, ...(await verifyToken(provider, request.body)) }),

@@ -56,7 +56,16 @@ export function askAuthority(
   const client = createHttpClient({ ...server, clock, timeoutMs })
   let list: { readonly crl: Crl; readonly fetchedAt: Time } | undefined
 
-  async function fetchList(): Promise<void> {
+  let fetching: Promise<void> | undefined
+  /** Taps that need the list at once wait for one and the same fetch. */
+  function fetchList(): Promise<void> {
+    fetching ??= fetchNow().finally(() => {
+      fetching = undefined
+    })
+    return fetching
+  }
+
+  async function fetchNow(): Promise<void> {
     const crl = decodeCrl(await client.getBytes(CRL.path, CRL.type, { limit: CRL.limit }))
     list = { crl, fetchedAt: clock.now() }
   }

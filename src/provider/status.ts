@@ -1,14 +1,15 @@
-import { SECOND, type Time } from '#clock'
+import { HOUR, SECOND, type Time } from '#clock'
 import type { VerifiedPath } from '#pki'
 import type { Provider } from './context.ts'
 import { ProviderError } from './failures.ts'
 import type { PolicyRow } from './policy.ts'
 
-/** Oldest word about a certificate that still counts as current. */
-const STATUS_AGE = 60 * SECOND
+/** Oldest word about a certificate that still counts; a list is published at least once a day. */
+const STATUS_AGE = { ocsp: 60 * SECOND, crl: 24 * HOUR } as const
 
 /** What is known of a certificate's revocation at the time of the tap. */
 export interface CheckedStatus {
+  /** `not-checked`, where a list alone spoke, says less than either of the others, and so goes before them. */
   readonly certificate: 'current' | 'grace' | 'not-checked'
   readonly by: 'ocsp' | 'crl'
   readonly producedAt: Time
@@ -44,5 +45,5 @@ export async function checkStatus(
 
 /** The same word, judged once more when the tap commits. @throws ProviderError `status-stale` */
 export function requireFresh(status: CheckedStatus, at: Time): void {
-  if (status.by === 'ocsp' && at - status.producedAt > STATUS_AGE) throw new ProviderError('status-stale')
+  if (at - status.producedAt > STATUS_AGE[status.by]) throw new ProviderError('status-stale')
 }

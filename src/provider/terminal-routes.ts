@@ -17,6 +17,7 @@ import { answerRequest, type Channels } from './channels.ts'
 import type { IssuingProvider } from './context.ts'
 import { enrolTerminal, renewCertificate, type TlsClient } from './enrolment.ts'
 import { ProviderError } from './failures.ts'
+import { createNonceBudget } from './nonce-budget.ts'
 import { receive } from './reception.ts'
 import { viewTerminal } from './terminal-view.ts'
 import { type IdentifiedTerminal, identifyTerminal } from './terminals.ts'
@@ -103,6 +104,7 @@ export function addTerminalRoutes(
     },
   )
 
+  const budget = createNonceBudget(provider.clock)
   const opening = new WeakMap<FastifyRequest, IdentifiedTerminal>()
   app.get(
     '/v1/terminals/self/channel',
@@ -120,7 +122,7 @@ export function addTerminalRoutes(
       const channel = createChannel(socket, {
         clock: provider.clock,
         schema: channelRequest,
-        onMessage: (message, from) => answerRequest(provider, from, message, thumbprint, report),
+        onMessage: (message, from) => answerRequest(provider, from, message, { thumbprint, budget }, report),
       })
       channels.add(channel, terminal, thumbprint)
     },

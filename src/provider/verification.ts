@@ -11,7 +11,10 @@ import {
 } from '#messages'
 import type { Provider } from './context.ts'
 
-/** What is asked of a token: for this audience, and – for a service that changes state – its only use. */
+/**
+ * What is asked of a token: for this audience, and – for a service that changes state – its only use. Who cannot name
+ * the audience may not spend: the token of another could be made worthless.
+ */
 export interface TokenQuestion {
   readonly token: string
   readonly audience?: string | undefined
@@ -36,7 +39,7 @@ export async function verifyToken(
   const claims = await readClaims(provider, token)
   const now = provider.clock.now()
   if (!claims || claims.iss !== provider.issuer || claims.exp * 1000 <= now) return INVALID
-  if (audience !== undefined && claims.aud !== audience) return INVALID
+  if (audience === undefined ? consume : claims.aud !== audience) return INVALID
   const { jti } = claims
   if (consume) {
     const spent = await provider.database
