@@ -22,12 +22,12 @@ export async function payVisit(townUrl: string, visit: Visit, clock: Clock): Pro
   const town = createHttpClient({ baseUrl: townUrl, clock, timeoutMs: 90_000 })
   const latest = Promise.withResolvers<TapResult>()
   let begun: string | undefined
-  let answered: TapView['stage'] | undefined
+  const answered = new Set<TapView['stage']>()
 
-  /** Does what the terminal waits for, once. */
+  /** Does what the terminal waits for, each thing once: views come over two ways, and an older one may come later. */
   async function answer(view: TapView): Promise<void> {
-    if (view.id !== begun || view.stage === answered) return
-    answered = view.stage
+    if (view.id !== begun || answered.has(view.stage)) return
+    answered.add(view.stage)
     const path = `/api/taps/${encodeURIComponent(view.id)}`
     switch (view.stage) {
       case 'consent':
