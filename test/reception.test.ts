@@ -196,6 +196,20 @@ describe('M8 – a terminal that is stopped', () => {
     await rig.database.updateTable('terminal').set({ state: 'active' }).where('id', '=', 't1').execute()
   })
 
+  test('has no card looked up at all: neither its authority nor the register is asked', async () => {
+    const { body } = await forge()
+    const asked: string[] = []
+    const provider = {
+      ...rig.provider,
+      revocation: { status: async () => void asked.push('authority') as never },
+      lookUpRecord: async () => void asked.push('register') as never,
+    }
+    await suspendTerminal(rig.database, 't1')
+    await expectUnmoved(provider, clinic, body, 'terminal-suspended')
+    expect(asked).toEqual([])
+    await activateTerminal(rig.database, 't1')
+  })
+
   test('by withdrawal of its certificate between check and commit', async () => {
     const third = await enrolTestTerminal(rig, rig.authority, rig.clock, {
       ...{ institution: 'clinic-sakura', id: 't4', sequence: 4 },
@@ -259,6 +273,12 @@ describe('(e) consent', () => {
       (record) => ({ ...record, audiences: [...record.audiences, 'insurer-9'] }),
       'consent-audience',
     ],
+    [
+      'that says nothing of the institution itself',
+      (record) => ({ ...record, audiences: ['eligibility'] }),
+      'consent-audience',
+    ],
+    ['given by staff in the holder’s name', (record) => ({ ...record, input: 'staff' }), 'consent-kind'],
     ['of 120 s and 1 ms ago', (record) => ({ ...record, at: later(-120_001) }), 'consent-stale'],
     ['in the future', (record) => ({ ...record, at: later(60_001) }), 'consent-stale'],
     [

@@ -3,7 +3,7 @@ import { decodeBase64url, encodeBase64url, encodeHex } from '#bytes'
 import { MINUTE, SECOND } from '#clock'
 import { verifyCheckpoint, verifyInclusion } from '#evidence'
 import { HttpError } from '#http'
-import { type Answer, decodeProof, type Proof } from '#messages'
+import { type Answer, canonicalJson, decodeProof, type Proof } from '#messages'
 import type { Signer } from '#pki'
 import { StoreError } from '#store'
 import { eraseAnswers } from '../src/provider/answers.ts'
@@ -221,6 +221,58 @@ describe('the terminal’s chain', () => {
     const at = await place()
     const forged = await forge({ place: { ...at, counter: at.counter - 1 } })
     await expectUnmoved(rig.provider, rig.clinic, forged.body, 'counter-gap')
+  })
+
+  test('whose statement continues it but counts backwards is a gap, whatever came after that place before', async () => {
+    const first = await forge()
+    await send(first)
+    const { terminal } = rig.clinic
+    const { prev, counter } = first.claims
+    await rig.database.updateTable('terminal').set({ head: prev, counter }).where('id', '=', terminal.id).execute()
+    const again = await forge({ place: { prev, counter } })
+    await expectUnmoved(rig.provider, rig.clinic, again.body, 'counter-gap')
+    const head = first.statementHash
+    await rig.database.updateTable('terminal').set({ head, counter }).where('id', '=', terminal.id).execute()
+  })
+
+  test('cannot be forked by who has no key: the other signature of ECDSA is none', async () => {
+    const { body, proof } = await forge()
+    await send({ body })
+    const [header, payload, signature = ''] = proof.deviceStatement.split('.')
+    const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+    const bytes = decodeBase64url(signature)
+    const other = (order - BigInt(`0x${encodeHex(bytes.subarray(32))}`)).toString(16).padStart(64, '0')
+    const twin = [header, payload, encodeBase64url(Buffer.concat([bytes.subarray(0, 32), Buffer.from(other, 'hex')]))]
+    const again = canonicalJson({ ...proof, deviceStatement: twin.join('.') })
+    await expectUnmoved(rig.provider, rig.clinic, again, 'signature-invalid')
+  })
+
+  test('goes on after an answer that the terminal could not read, and after one that nobody can read any more', async () => {
+    const clinic = await enrolTestTerminal(rig, rig.authority, rig.clock, {
+      ...{ institution: 'clinic-sakura', id: 't17', sequence: 17 },
+    })
+    for (const after of ['answer-malformed', 'timed-out'] as const) {
+      const link = createTestLink(rig.provider, clinic.thumbprint)
+      let lost = true
+      link.after = async (answer) => {
+        if (!lost) return answer
+        lost = false
+        // What a newer version will find in the row: an answer in words that it does not know.
+        await rig.database
+          .updateTable('seen')
+          .set({ answer: new Uint8Array(64) })
+          .where('terminal', '=', 't17')
+          .execute()
+        throw new HttpError(after)
+      }
+      const outbox = createOutbox(clinic.memory, link, { ...rig.clock, sleep: async () => {} })
+      const attempt = outbox.submit((place) => forgeTap(rig.provider, clinic, rig.card.personalisation, { place }))
+      if (after === 'answer-malformed') await expect(attempt).rejects.toMatchObject({ code: 'answer-malformed' })
+      else expect(await attempt).toMatchObject({ accepted: false, problem: { code: 'answer-erased' } })
+      expect(clinic.memory.state.pending).toBeNull()
+      const next = await outbox.submit((place) => forgeTap(rig.provider, clinic, rig.card.personalisation, { place }))
+      expect(next.accepted).toBe(true)
+    }
   })
 
   test('with a gap and another fault names the gap and moves nothing', async () => {
