@@ -33,3 +33,12 @@ export const answer = z.strictObject({
   evidence: evidenceReceipt,
 })
 export type Answer = z.infer<typeof answer>
+
+/** Message 6 for the leg of a subject, whose tokens come with the proxy's leg only. */
+export const legAnswer = z.strictObject({
+  v: version,
+  /** b64u of the accepted leg's {@link legHash}: `prior` of the proxy's nonce. */
+  leg: bytesText(32),
+  evidence: evidenceReceipt,
+})
+export type LegAnswer = z.infer<typeof legAnswer>

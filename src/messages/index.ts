@@ -1,4 +1,12 @@
-export { type Answer, answer, type EvidenceReceipt, evidenceReceipt } from './answer.ts'
+export {
+  type Answer,
+  answer,
+  type EvidenceReceipt,
+  evidenceReceipt,
+  type LegAnswer,
+  legAnswer,
+} from './answer.ts'
+export { type ChallengeAnswer, type ChallengeRequest, challengeAnswer, challengeRequest } from './challenge.ts'
 export { type ConsentRecord, consentHash, consentRecord } from './consent.ts'
 export {
   type DeviceStatement,

@@ -1,11 +1,14 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { z } from 'zod'
 import { decodeBase64url, decodeHex, encodeBase64url, encodeHex } from '#bytes'
 import type { Mac, Signer } from '#pki'
 import {
   auxiliaryData,
   canonicalJson,
+  challengeAnswer,
+  challengeRequest,
   checkPairwiseId,
   composeA,
   composeT,
@@ -15,6 +18,7 @@ import {
   decodeProof,
   derivePairwiseId,
   deviceStatement,
+  legAnswer,
   MessagesError,
   parseMessage,
   sha256,
@@ -105,6 +109,25 @@ describe('consent record', () => {
     ['padded salt', { ...consent, salt: `${consent.salt}==` }],
     ['wrong version', { ...consent, v: 2 }],
   ])('%s is refused', (_name, value) => expect(refusal(() => parseMessage(consentRecord, value))).toBe('malformed'))
+})
+
+describe('messages whose use comes with later roles', () => {
+  const r = encodeBase64url(new Uint8Array(16))
+  const evidence = { index: 0, checkpoint: 'x', inclusion: [], leaf: zeros }
+  test.each([
+    ['challenge', challengeRequest, { v: 1, nonce: zeros, r, consentRecord: consent }],
+    ['its answer', challengeAnswer, { v: 1, seSig: 'AAAA' }],
+    ['answer to a subject’s leg', legAnswer, { v: 1, leg: zeros, evidence }],
+  ] as [string, z.ZodType, object][])('%s has exactly its members', (_name, schema, message) => {
+    expect(parseMessage(schema, message)).toEqual(message)
+    expect(refusal(() => parseMessage(schema, { ...message, extra: 1 }))).toBe('malformed')
+    for (const member of Object.keys(message)) {
+      expect(
+        refusal(() => parseMessage(schema, { ...message, [member]: undefined })),
+        member,
+      ).toBe('malformed')
+    }
+  })
 })
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
