@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
@@ -32,8 +32,10 @@ describe.skipIf(skipLoudly('screens', browser ? [] : [CHROMIUM]))('the page of t
 
   /** What a failed test left at the terminal is not the next one's. */
   beforeEach(async () => {
-    const { tap } = (await (await fetch(new URL('/api/town', town.town))).json()) as { tap: { id: string } | null }
-    if (tap) await fetch(new URL(`/api/taps/${tap.id}`, town.town), { method: 'DELETE' })
+    const headers = { authorization: `Bearer ${town.key}` }
+    const answer = await fetch(new URL('/api/town', town.town), { headers })
+    const { tap } = (await answer.json()) as { tap: { id: string } | null }
+    if (tap) await fetch(new URL(`/api/taps/${tap.id}`, town.town), { method: 'DELETE', headers })
   })
 
   /** The page as a fresh browser shows it, watched: no word to anybody outside, nothing in the console. */
@@ -57,7 +59,8 @@ describe.skipIf(skipLoudly('screens', browser ? [] : [CHROMIUM]))('the page of t
       await context.close()
       expect(complaints).toEqual([])
     })
-    await page.goto(town.town)
+    await page.goto(`${town.town}/?key=${town.key}`)
+    expect(page.url()).toBe(`${town.town}/`)
     await page.getByRole('heading', { level: 3 }).waitFor()
     return page
   }
@@ -171,6 +174,44 @@ describe.skipIf(skipLoudly('screens', browser ? [] : [CHROMIUM]))('the page of t
   test('on a narrow screen nothing is cut off', async () => {
     const page = await open({ viewport: { width: 360, height: 740 } })
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+  })
+
+  test('shows whoever comes without the key nothing but where to find it', async () => {
+    if (!browser) throw new Error('no browser')
+    const context = await browser.newContext({ locale: 'ja-JP' })
+    onTestFinished(() => context.close())
+    const page = await context.newPage()
+    await page.goto(town.town)
+    await page.locator('#screen .code', { hasText: 'page-locked' }).waitFor()
+    expect(await page.locator('#screen p').first().innerText()).toMatch(/\?key=/)
+    expect(await page.locator('.card').count()).toBe(0)
+  })
+
+  test('answers no program without the key, and gives the cookie for the key alone', async () => {
+    const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+      fetch(new URL(path, town.town), { method, headers, redirect: 'manual' })
+    const port = new URL(town.town).port
+    const wrong = [{}, { authorization: 'Bearer wrong' }, { cookie: `kazasu-${port}=wrong` }, { cookie: town.key }]
+    for (const headers of wrong) {
+      for (const [method, path] of [
+        ['GET', '/api/town'],
+        ['GET', '/api/events'],
+        ['PUT', '/api/reader'],
+        ['POST', '/api/taps'],
+        ['POST', '/api/taps/x/pin'],
+        ['DELETE', '/api/taps/x'],
+      ] as const) {
+        expect([path, (await ask(path, headers, method)).status]).toEqual([path, 401])
+      }
+    }
+    expect((await ask('/?key=wrong')).status).toBe(401)
+    const admitted = await ask(`/?key=${town.key}`)
+    expect([admitted.status, admitted.headers.get('location')]).toEqual([303, '/'])
+    const cookie = admitted.headers.get('set-cookie') ?? ''
+    expect(cookie).toMatch(/; HttpOnly; SameSite=Strict$/)
+    expect((await ask('/api/town', { cookie: cookie.split(';')[0] ?? '' })).status).toBe(200)
+    expect((await stat(join(town.home, 'page-key'))).mode & 0o777).toBe(0o600)
+    expect(await readFile(join(town.home, 'town.json'), 'utf8')).not.toContain(town.key)
   })
 
   test('runs no script that is not its own', async () => {

@@ -140,7 +140,7 @@ async function live(town: RunningTownHandle): Promise<void> {
       const visit = { card, mechanism, lang: 'ja' as const }
       const pins = mechanism === 'pin' && card !== 'jun' ? [WRONG_PIN, PINS[card]] : [PINS[card]]
       for (const pin of pins) {
-        taps.push({ card, outcome: await payVisit(town.town, { ...visit, ...(pin ? { pin } : {}) }, clock) })
+        taps.push({ card, outcome: await payVisit(town, { ...visit, ...(pin ? { pin } : {}) }, clock) })
       }
     }
   }
@@ -161,7 +161,7 @@ async function live(town: RunningTownHandle): Promise<void> {
     said.push(text(`metrics of ${role}`, metrics.text))
     said.push(text(`readiness of ${role}`, (await call(`${origin}/readyz`)).text))
   }
-  said.push(text('page', (await call(`${town.town}/api/town`)).text))
+  said.push(text('page', (await call(`${town.town}/api/town`, undefined, town.key)).text))
 }
 
 /** What a confused or curious program might send: a serial in a path, a certificate as a proof. */
@@ -182,10 +182,10 @@ function nonsense(): readonly (readonly [string, unknown?])[] {
   ]
 }
 
-async function call(url: string, body?: unknown): Promise<{ status: number; text: string }> {
+async function call(url: string, body?: unknown, key = 'x'.repeat(43)): Promise<{ status: number; text: string }> {
   const method = body === undefined ? 'GET' : 'POST'
   const content = typeof body === 'string' ? body : body === undefined ? undefined : JSON.stringify(body)
-  const headers = { authorization: `Bearer ${'x'.repeat(43)}`, 'content-type': 'application/json' }
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   if (url.startsWith('http:')) {
     const answer = await fetch(url, { method, headers, ...(content === undefined ? {} : { body: content }) })
     return { status: answer.status, text: await answer.text() }

@@ -39,7 +39,7 @@ async function restart(): Promise<void> {
 }
 function tap(): Promise<TapResult> {
   if (!town) throw new Error('no town')
-  return payVisit(town.town, { card: 'hanako', mechanism: 'institution', lang: 'ja' }, clock)
+  return payVisit(town, { card: 'hanako', mechanism: 'institution', lang: 'ja' }, clock)
 }
 const recognised = { result: 'recognised', eligibility: { status: 'valid' } }
 

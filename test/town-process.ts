@@ -63,6 +63,8 @@ export interface TownProcess extends Running {
   readonly town: string
   readonly authority: string
   readonly provider: string
+  /** What opens its page. */
+  readonly key: string
   stop(signal?: NodeJS.Signals): Promise<Ended>
 }
 
@@ -79,6 +81,7 @@ export async function awaitTown(home: string, running: Running): Promise<TownPro
   return {
     ...running,
     ...JSON.parse(await readFile(join(home, 'town.json'), 'utf8')),
+    key: (await readFile(join(home, 'page-key'), 'utf8')).trim(),
     home,
     stop(signal = 'SIGTERM') {
       running.child.kill(signal)

@@ -42,7 +42,7 @@ export async function openClinic(town: BenchedTown, clock: Clock): Promise<Clini
   const text = async (...path: string[]): Promise<string> =>
     Buffer.from((await readFileIfPresent(join(town.home, ...path))) ?? []).toString()
   const timeoutMs = 30_000
-  const page = createHttpClient({ baseUrl: town.page, clock, timeoutMs })
+  const page = createHttpClient({ baseUrl: town.page, bearer: (await text('page-key')).trim(), clock, timeoutMs })
   const authority = createHttpClient({ baseUrl: town.authority, clock, timeoutMs })
   const serverCertificate = await text('provider', 'tls-certificate.pem')
   const provider = createHttpClient({ baseUrl: town.provider, serverCertificate, clock, timeoutMs })

@@ -9,7 +9,7 @@ import { adviseOn } from './advice.ts'
 import { addBenches } from './bench.ts'
 import { diagnose } from './doctor.ts'
 import { clearTown } from './foundation.ts'
-import { findRunning, type Home, lockHome, openHome } from './home.ts'
+import { accessPage, findRunning, type Home, lockHome, openHome, pageAddress } from './home.ts'
 import { tapJson, tapText } from './print.ts'
 import { RESIDENTS } from './residents.ts'
 import { type RunningTownHandle, startTown, type TownSettings } from './town.ts'
@@ -111,7 +111,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async () => {
       const running = await findRunning(home())
       if (!running) throw new TownError('town-not-running')
-      out(JSON.stringify(running, null, 2))
+      out(JSON.stringify({ ...running, page: pageAddress(await accessPage(home(), running)) }, null, 2))
     })
 
   addAdministration(program, home, systemClock, out)
@@ -172,12 +172,12 @@ async function start(home: Home, options: StartOptions): Promise<void> {
     if (options.tap && (options.pcsc === undefined || options.vpcd)) {
       const visit: Visit = { card: 'hanako', mechanism: 'institution', lang: 'ja' }
       out(`\n風見 花子（架空）のカードをさくら診療所の端末にかざしました / an invented resident's card is held up`)
-      out(tapText(await payVisit(town.town, visit, systemClock)))
+      out(tapText(await payVisit(town, visit, systemClock)))
     }
     out(
       [
         '',
-        `この町のページ / the town's page:  ${town.town}`,
+        `この町のページ / the town's page:  ${pageAddress(town)}`,
         `カードリーダー / reader: ${options.pcsc === undefined ? 'このプロセスの中 / in this process (use --pcsc for pcscd)' : 'PC/SC'}`,
         `記録 / state: ${home.directory}   認証局 / authority: ${town.authority}/docs/   提供機関 / provider: ${town.provider}/docs/`,
         '終わるには Ctrl-C / Ctrl-C stops it',
@@ -194,10 +194,10 @@ async function tapOnce(home: Home, options: TapOptions) {
   const { card, mechanism, lang } = options
   const visit: Visit = { ...{ card, mechanism, lang }, ...(options.pin === undefined ? {} : { pin: options.pin }) }
   const running = await findRunning(home)
-  if (running) return payVisit(running.town, visit, systemClock)
+  if (running) return payVisit(await accessPage(home, running), visit, systemClock)
   const town: RunningTownHandle = await startTown(settingsOf(home, { ...options, port: 0 }))
   try {
-    return await payVisit(town.town, visit, systemClock)
+    return await payVisit(town, visit, systemClock)
   } finally {
     await town.close()
   }

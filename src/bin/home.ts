@@ -45,6 +45,21 @@ export async function findRunning(home: Home): Promise<RunningRecord | undefined
   return record.data
 }
 
+/** The page's key and the address that brings it along. It lies in a file of mode 600 of its own. */
+export interface PageAccess {
+  /** Origin of the page. */
+  readonly town: string
+  readonly key: string
+}
+
+export const pageAddress = ({ town, key }: PageAccess): string => `${town}/?key=${key}`
+
+/** How to reach the page of a running town, for whoever may read its home. */
+export async function accessPage(home: Home, { town }: RunningRecord): Promise<PageAccess> {
+  const key = Buffer.from((await readFileIfPresent(home.path('page-key'))) ?? []).toString()
+  return { town, key: key.trim() }
+}
+
 export async function recordRunning(home: Home, record: RunningRecord): Promise<void> {
   await mkdir(home.directory, { recursive: true, mode: 0o700 })
   await replaceFile(home.path('town.json'), Buffer.from(`${JSON.stringify(record, null, 2)}\n`))

@@ -17,7 +17,16 @@ import { startTerminal } from '#terminal'
 import { startTownPage, TownError, type Tray } from '#town'
 import { beginFounding, clearTown, endFounding, isFounded, requireItsDatabase, wasLeftUnfounded } from './foundation.ts'
 import { CLINIC, found, PROVIDER_ID, REGISTER } from './founding.ts'
-import { findRunning, forgetRunning, type Home, lockHome, type RunningRecord, recordRunning } from './home.ts'
+import {
+  accessPage,
+  findRunning,
+  forgetRunning,
+  type Home,
+  lockHome,
+  pageAddress,
+  type RunningRecord,
+  recordRunning,
+} from './home.ts'
 import { logFile } from './log-file.ts'
 import { renewTrust } from './renewal.ts'
 import { RESIDENTS } from './residents.ts'
@@ -38,6 +47,8 @@ export interface TownSettings {
 }
 
 export interface RunningTownHandle extends RunningRecord {
+  /** What opens the page. */
+  readonly key: string
   close(): Promise<void>
 }
 
@@ -49,7 +60,9 @@ export interface RunningTownHandle extends RunningRecord {
 export async function startTown(settings: TownSettings): Promise<RunningTownHandle> {
   const { home, clock, random, say } = settings
   const running = await findRunning(home)
-  if (running) throw new TownError('town-running', { page: running.town, pid: running.pid })
+  if (running) {
+    throw new TownError('town-running', { page: pageAddress(await accessPage(home, running)), pid: running.pid })
+  }
   const lock = await lockHome(home)
   const closing: (() => Promise<unknown>)[] = [() => lock.release()]
   const close = async (): Promise<void> => {
@@ -69,7 +82,7 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     throw error
   }
 
-  async function open(): Promise<RunningRecord> {
+  async function open(): Promise<Omit<RunningTownHandle, 'close'>> {
     const log = (name: string) => createLog({ name, clock, destination: logFile(home, name, closing) })
     say('データベース / database')
     const store = await openStore(
@@ -147,8 +160,9 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     closing.push(() => terminal.close())
     const local = createHttpClient({ baseUrl: terminal.url, bearer: terminal.localKey, clock, timeoutMs: 10_000 })
     closing.push(() => local.close())
+    const key = await keep(home.path('page-key'), encodeBase64url(random.bytes(32)))
     const page = await startTownPage({
-      ...{ clinic: CLINIC, tray, terminal: local, clock, random, log: townLog, port: settings.port },
+      ...{ clinic: CLINIC, tray, terminal: local, clock, random, log: townLog, port: settings.port, key },
     })
     closing.push(() => page.close())
     const record: RunningRecord = {
@@ -157,7 +171,7 @@ export async function startTown(settings: TownSettings): Promise<RunningTownHand
     }
     await recordRunning(home, record)
     closing.push(() => forgetRunning(home))
-    return record
+    return { ...record, key }
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '#clock'
 import { createHttpClient } from '#http'
 import { type TapResult, type TapView, tapView } from '#terminal'
 import { townView } from '#town'
+import type { PageAccess } from './home.ts'
 
 /** What a resident of the town does at the clinic. */
 export interface Visit {
@@ -18,8 +19,12 @@ export interface Visit {
  * Walks a resident through one tap over the town's own interface: agrees, lays the card down, types the PIN if asked.
  * @throws HttpError if the town does not answer
  */
-export async function payVisit(townUrl: string, visit: Visit, clock: Clock): Promise<TapResult> {
-  const town = createHttpClient({ baseUrl: townUrl, clock, timeoutMs: 90_000 })
+export async function payVisit(
+  { town: baseUrl, key: bearer }: PageAccess,
+  visit: Visit,
+  clock: Clock,
+): Promise<TapResult> {
+  const town = createHttpClient({ baseUrl, bearer, clock, timeoutMs: 90_000 })
   const latest = Promise.withResolvers<TapResult>()
   let begun: string | undefined
   const answered = new Set<TapView['stage']>()

@@ -6,6 +6,7 @@ export type TownErrorCode =
   | 'town-not-running'
   | 'town-unsettled'
   | 'port-taken'
+  | 'page-locked'
   | 'database-elsewhere'
   | 'database-occupied'
 
@@ -18,6 +19,7 @@ export const townStatuses: Readonly<Record<TownErrorCode, number>> = {
   'town-not-running': 503,
   'town-unsettled': 503,
   'port-taken': 503,
+  'page-locked': 401,
   'database-elsewhere': 409,
   'database-occupied': 409,
 }
@@ -53,6 +55,16 @@ export const townFailures: FailureCatalogue<TownErrorCode> = {
     remedy: {
       ja: '`--port 0`（空いているポート）か別の番号を付けて起動してください。',
       en: 'Start with `--port 0` for a free one, or with another number.',
+    },
+  },
+  'page-locked': {
+    cause: {
+      ja: 'このページは、町を起動した人だけが開けます。',
+      en: 'This page opens only for whoever started the town.',
+    },
+    remedy: {
+      ja: '起動時に表示されたアドレス（?key=… を含む）を開いてください。`kazasu town status` でも表示できます。',
+      en: 'Open the address printed at the start, with its `?key=…`; `kazasu town status` shows it again.',
     },
   },
   'database-elsewhere': {

@@ -13,6 +13,7 @@ import {
 import { MECHANISMS } from '#messages'
 import { frontView, type TapView, tapView } from '#terminal'
 import { bilingual } from './bilingual.ts'
+import { createDoor } from './door.ts'
 import { TownError, townFailures, townStatuses } from './failures.ts'
 import { type Tray, trayCard } from './tray.ts'
 
@@ -45,6 +46,8 @@ export interface TownOptions {
   readonly random: Random
   readonly log: HttpServerOptions['log']
   readonly port: number
+  /** Who has it may use the page: base64url. */
+  readonly key: string
 }
 
 export interface RunningTown {
@@ -61,6 +64,7 @@ const tapPath = z.object({ id: z.string().max(32) })
  */
 export async function startTownPage(options: TownOptions): Promise<RunningTown> {
   const { clinic, tray, terminal, clock, random, log, port } = options
+  const door = createDoor(options.key)
   let tap: TapView | null = null
   let visits: z.infer<typeof visit>[] = []
   const screens = new Set<Channel>()
@@ -112,7 +116,19 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
     catalogues: [townFailures],
   })
   const { app } = server
-  addRoutes(app)
+  await app.register(async (scope: HttpApp) => {
+    scope.addHook('onRequest', door.check)
+    addRoutes(scope)
+  })
+  app.get(
+    '/',
+    { schema: { hide: true, querystring: z.object({ key: z.string().max(128).optional() }) } },
+    async (request, reply) => {
+      const { key } = request.query
+      if (key === undefined) return reply.sendFile('index.html')
+      return reply.header('set-cookie', await door.admit(request, key)).redirect('/', 303)
+    },
+  )
 
   function addRoutes(scope: HttpApp): void {
     scope.get('/api/town', { schema: { summary: 'The town now', response: { 200: townView } } }, () => view())

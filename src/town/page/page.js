@@ -268,7 +268,12 @@ function listen() {
     town = JSON.parse(data)
     render()
   }
-  socket.onclose = () => {
+  socket.onclose = async () => {
+    const locked = await fetch('/api/town').then(
+      (answer) => answer.status === 401 && answer.json(),
+      () => false,
+    )
+    if (locked) return showProblem(locked)
     showProblem({
       cause: { ja: texts.ja.gone, en: texts.en.gone },
       remedy: { ja: texts.ja.goneText, en: texts.en.goneText },
