@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, sign, verify } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
@@ -182,12 +182,33 @@ describe('device statement', () => {
       await expect(verifyDeviceStatement(text, key)).rejects.toMatchObject({ code: 'signature-invalid' })
     }
   })
+  test('of the two signatures that ECDSA has for one, the one with the greater s is none', async () => {
+    const compact = await signDeviceStatement(statement, signer)
+    const [header, payload, signature = ''] = compact.split('.')
+    const bytes = decodeBase64url(signature)
+    const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+    const other = (order - BigInt(`0x${encodeHex(bytes.subarray(32))}`)).toString(16).padStart(64, '0')
+    const twin = encodeBase64url(Uint8Array.from([...bytes.subarray(0, 32), ...decodeHex(other)]))
+    expect(
+      verify(
+        'sha256',
+        Buffer.from(`${header}.${payload}`),
+        { key: publicKey, dsaEncoding: 'ieee-p1363' },
+        decodeBase64url(twin),
+      ),
+    ).toBe(true)
+    await expect(verifyDeviceStatement(`${header}.${payload}.${twin}`, signer.publicKey)).rejects.toMatchObject({
+      code: 'signature-invalid',
+    })
+  })
   test('a payload that is not canonical is refused although its signature is good', async () => {
     const parts = [
       encodeBase64url(new TextEncoder().encode('{"alg":"ES256","typ":"kazasu-device+jwt"}')),
       encodeBase64url(new TextEncoder().encode(JSON.stringify(statement, null, 1))),
     ].join('.')
-    const compact = `${parts}.${encodeBase64url(await signer.sign(new TextEncoder().encode(parts)))}`
+    let signature = await signer.sign(new TextEncoder().encode(parts))
+    while ((signature[32] ?? 0) >= 0x7f) signature = await signer.sign(new TextEncoder().encode(parts)) // s is small
+    const compact = `${parts}.${encodeBase64url(signature)}`
     await expect(verifyDeviceStatement(compact, signer.publicKey)).rejects.toMatchObject({ code: 'not-canonical' })
   })
 })
