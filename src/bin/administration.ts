@@ -85,6 +85,23 @@ export function addAdministration(program: Command, home: () => Home, clock: Clo
       })
   }
 
+  provider
+    .command('enrolment-code')
+    .argument('<terminal>', 'id that the terminal is to have')
+    .requiredOption('--institution <id>', 'where it will stand')
+    .option('--attended', 'staff stand beside it')
+    .description('a one-time code for `kazasu terminal enrol`, good for 15 minutes')
+    .action(
+      async (terminal: string, { institution, attended = false }: { institution: string; attended?: boolean }) => {
+        const { code } = await operator((client) =>
+          client.postJson('/v1/enrolment-codes', z.looseObject({ code: z.string() }), {
+            ...{ v: 1, terminal, institution, attended, minutes: 15 },
+          }),
+        )
+        out(code)
+      },
+    )
+
   const authority = program.command('authority').description('試験用認証局 – certificates of the running town’s cards')
   const clerk = <T>(act: (client: HttpClient) => Promise<T>) => asRole(home(), clock, 'authority', 'clerk', act)
   const certificatesOf = (holder?: string) =>

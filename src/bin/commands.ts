@@ -12,6 +12,7 @@ import { clearTown } from './foundation.ts'
 import { accessPage, findRunning, type Home, lockHome, openHome, pageAddress } from './home.ts'
 import { tapJson, tapText } from './print.ts'
 import { RESIDENTS } from './residents.ts'
+import { addTerminalCommands } from './terminal-commands.ts'
 import { type RunningTownHandle, startTown, type TownSettings } from './town.ts'
 import { payVisit, type Visit } from './visit.ts'
 
@@ -115,6 +116,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     })
 
   addAdministration(program, home, systemClock, out)
+  addTerminalCommands(program, { out, port: portNumber, untilInterrupted })
 
   program
     .command('doctor')
