@@ -7,7 +7,7 @@ export interface ResponseApdu {
   readonly sw: number
 }
 
-/** Status words of ISO/IEC 7816-4 §5.6 that this card and its driver use (facts: the card's measured list). */
+/** Status words of ISO/IEC 7816-4 §5.6 that this card and its driver use (as measured on test cards). */
 export const SW = {
   ok: 0x9000,
   endOfFile: 0x6282,

@@ -1,6 +1,6 @@
 import { decodeHex } from '#bytes'
 
-/** 公的個人認証AP – the JPKI application's identifier (facts: OpenSC card-jpki.c); only the whole of it matches. */
+/** 公的個人認証AP – the JPKI application's identifier (as OpenSC’s card-jpki.c selects it); only the whole of it matches. */
 export const JPKI_AID = decodeHex('D392F000260100000001')
 /** GlobalPlatform issuer security domain: selecting it leads back to the state after power-up. */
 export const ISSUER_DOMAIN_AID = decodeHex('A0000001510000')

@@ -42,7 +42,7 @@ type Block =
 const sha256 = (data: Uint8Array): Uint8Array => createHash('sha256').update(data).digest()
 const isDigest = (data: Uint8Array): boolean => data.length === DIGEST_LENGTH
 
-/** P1 of `80 2A` (facts: card.md 1.1); `undefined` = the data have the wrong length for the scheme. */
+/** P1 of `80 2A` (measured on test cards); `undefined` = the data have the wrong length for the scheme. */
 const SCHEMES: readonly ((data: Uint8Array, random: Random) => Block | undefined)[] = [
   (data) => (data.length <= 245 ? { padding: 'pkcs1', bytes: data } : undefined),
   (data) => ({ padding: 'pkcs1', bytes: sha256(data) }),

@@ -10,7 +10,7 @@ export type CardFile =
   | { readonly kind: 'key' | 'pin'; readonly of: HolderKey }
   | { readonly kind: 'institution-root' }
 
-/** The files of the JPKI application (facts: card.md 1.2). A card without a signature key lacks 0001, 0002, 001A, 001B. */
+/** The files of the JPKI application (as public reverse engineering of test cards has it). A card without a signature key lacks 0001, 0002, 001A, 001B. */
 export function createFiles(card: Personalisation): ReadonlyMap<number, CardFile> {
   const open = (content: Uint8Array): CardFile => ({ kind: 'transparent', content, opens: 'always' })
   const files = new Map<number, CardFile>([

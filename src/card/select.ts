@@ -64,7 +64,7 @@ function selected({ apdu }: Received, session: Session, aid: Uint8Array): Outcom
   return { response: { data, sw: SW.ok }, session }
 }
 
-/** There is no master file. Inside an application the card says 9000 and stays where it is (facts: card.md 1.1). */
+/** There is no master file. Inside an application the card says 9000 and stays where it is (measured on test cards). */
 function selectByIdentifier({ apdu, session }: Received): Outcome {
   if (session.application === undefined) return answer(SW.wrongP1P2)
   return answer(equalBytes(apdu.data, MASTER_FILE) ? SW.fileNotFound : SW.ok)

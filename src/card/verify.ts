@@ -27,7 +27,7 @@ const AUTHENTICATION_BLOCKED = 0x6983
 const header = (key: HolderKey): string => `002000${shortReference(CREDENTIALS[key].pin).toString(16)}`
 
 /**
- * Tries that are left; 0 = blocked. Costs none: a VERIFY without a body asks (facts: card.md 1.1).
+ * Tries that are left; 0 = blocked. Costs none: a VERIFY without a body asks (measured on test cards).
  * @throws CardError `file-missing` (no such credential on this card), `unexpected-status`
  */
 export async function readTriesLeft(channel: CardChannel, key: HolderKey): Promise<number> {

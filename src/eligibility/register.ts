@@ -36,7 +36,7 @@ export interface Membership {
 
 /**
  * Check digit of an 8-digit insurer number (保険者番号): weights 2 and 1 from the right of the first seven digits, sums
- * of digits, complement to 10. Official examples carry wrong ones (facts/services.md section 0), so callers only warn.
+ * of digits, complement to 10. Official FHIR examples carry wrong ones (06123456, 00012345), so callers only warn.
  */
 export function hasInsurerCheckDigit(insurer: string): boolean {
   const digits = [...insurer.trim().padStart(8, '0')].map(Number)
