@@ -17,6 +17,7 @@ export type TerminalErrorCode =
   | 'not-enrolled'
   | 'key-set-malformed'
   | 'answer-foreign'
+  | 'unattended'
 
 /** What keeps a terminal from finishing a tap, beside what card, reader and provider say themselves. */
 export class TerminalError extends CodedError<TerminalErrorCode> {}
@@ -39,6 +40,7 @@ export const terminalStatuses: Readonly<Record<TerminalErrorCode, number>> = {
   'not-enrolled': 500,
   'key-set-malformed': 502,
   'answer-foreign': 502,
+  unattended: 403,
 }
 
 const update = { ja: '端末のソフトウェアを更新してください。', en: 'Update the terminal’s software.' }
@@ -137,6 +139,16 @@ export const terminalFailures: FailureCatalogue<TerminalErrorCode> = {
     remedy: {
       ja: '回答を使わず、サービス提供機関に連絡してください。',
       en: 'Do not use the answer, and call the provider.',
+    },
+  },
+  unattended: {
+    cause: {
+      ja: 'この端末は係員のいない端末として登録されており、係員による同意の入力は受け付けません。',
+      en: 'This terminal is registered as unattended: staff cannot enter a consent here.',
+    },
+    remedy: {
+      ja: '本人に画面で同意してもらうか、係員のいる端末で受付してください。',
+      en: 'Let the holder agree on the screen, or use an attended terminal.',
     },
   },
 }

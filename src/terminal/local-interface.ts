@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Clock } from '#clock'
-import { authenticateBearer, createChannel, type HttpApp, holdsKey } from '#http'
+import { authenticateBearer, bodyBytes, createChannel, type HttpApp, holdsKey } from '#http'
 import { identifier, MECHANISMS } from '#messages'
+import { TerminalError } from './failures.ts'
 import type { Front } from './front.ts'
 import { offerView, tapView } from './tap-view.ts'
 
@@ -24,11 +25,16 @@ export interface LocalInterface {
   readonly clock: Clock
   /** Content of the file `local-key`. */
   readonly key: string
+  /** Whether staff stand beside it, who may enter a holder's consent. */
+  readonly attended: boolean
   describe(): FrontView
 }
 
 /** Adds the local routes to `app`. */
-export async function serveLocally(app: HttpApp, { front, clock, key, describe }: LocalInterface): Promise<void> {
+export async function serveLocally(
+  app: HttpApp,
+  { front, clock, key, attended, describe }: LocalInterface,
+): Promise<void> {
   await app.register(async (scope: HttpApp) => {
     authenticateBearer(scope as never, holdsKey(key))
 
@@ -73,6 +79,8 @@ export async function serveLocally(app: HttpApp, { front, clock, key, describe }
       },
       async (request) => {
         const { body, params } = request
+        const byStaff = body.given && (body.kind === 'attended' || body.input === 'staff')
+        if (byStaff && !attended) throw new TerminalError('unattended')
         front.consent(params.id, body.given ? { kind: body.kind, lang: body.lang, input: body.input } : undefined)
         return front.view(params.id)
       },
@@ -80,6 +88,7 @@ export async function serveLocally(app: HttpApp, { front, clock, key, describe }
     scope.post(
       '/v1/taps/:id/pin',
       {
+        onSend: async (request) => void bodyBytes(request).fill(0),
         schema: {
           summary: 'The PIN’s digits, or null to give up',
           params: tapPath,
@@ -93,9 +102,16 @@ export async function serveLocally(app: HttpApp, { front, clock, key, describe }
         },
       },
       async (request) => {
+        const { id } = request.params
         const { pin } = request.body
-        front.pin(request.params.id, pin === null ? undefined : new TextEncoder().encode(pin))
-        return front.view(request.params.id)
+        const digits = pin === null ? undefined : new TextEncoder().encode(pin)
+        try {
+          front.pin(id, digits) // from here on the tap erases them
+        } catch (error) {
+          digits?.fill(0)
+          throw error
+        }
+        return front.view(id)
       },
     )
     scope.delete(

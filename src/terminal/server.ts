@@ -104,6 +104,7 @@ export async function startTerminal(options: TerminalOptions): Promise<RunningTe
     front,
     clock,
     key: localKey,
+    attended: view.attended,
     describe: () => ({
       terminal: id,
       institution,

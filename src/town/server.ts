@@ -3,6 +3,7 @@ import fastifyStatic from '@fastify/static'
 import { z } from 'zod'
 import type { Clock, Random } from '#clock'
 import {
+  bodyBytes,
   type Channel,
   createChannel,
   createHttpServer,
@@ -158,11 +159,16 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
       },
       async (request, reply) => reply.code(201).send(await terminal.postJson('/v1/taps', tapView, request.body)),
     )
-    for (const input of ['consent', 'pin'] as const) {
-      scope.post(`/api/taps/:id/${input}`, { schema: { params: tapPath } }, async (request) =>
-        terminal.postJson(`/v1/taps/${encodeURIComponent(request.params.id)}/${input}`, tapView, request.body),
-      )
-    }
+    const answer = (id: string, input: 'consent' | 'pin', body: unknown) =>
+      terminal.postJson(`/v1/taps/${encodeURIComponent(id)}/${input}`, tapView, body)
+    scope.post('/api/taps/:id/consent', { schema: { params: tapPath } }, (request) =>
+      answer(request.params.id, 'consent', request.body),
+    )
+    scope.post(
+      '/api/taps/:id/pin',
+      { schema: { params: tapPath }, onSend: async (request) => void bodyBytes(request).fill(0) },
+      (request) => answer(request.params.id, 'pin', bodyBytes(request)), // as it came: every copy would have to be erased
+    )
     scope.delete('/api/taps/:id', { schema: { params: tapPath } }, async (request) =>
       terminal.sendJson('DELETE', `/v1/taps/${encodeURIComponent(request.params.id)}`, tapView),
     )
