@@ -119,6 +119,7 @@ export async function openTestProvider(
     ),
     policy: RESEARCH_POLICY,
     trust: () => ({
+      epoch: 0,
       anchors: [trustAnchor(authority.ca)],
       certificatePolicy: TEST_POLICY.userAuthentication,
       cvcAnchors: [trustCvca(authority.cvcaCvc)],

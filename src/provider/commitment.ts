@@ -21,6 +21,8 @@ export interface CheckedTap {
   readonly verified: VerifiedProof
   readonly status: CheckedStatus
   readonly link: Uint8Array
+  /** Of the trust that the checks were made under. */
+  readonly trustEpoch: number
 }
 
 /**
@@ -35,7 +37,7 @@ export async function commitTap(provider: Provider, submission: Submission, tap:
   return provider.database.transaction().execute(async (transaction) => {
     await spendNonce(provider, transaction, tap.nonce.nonce)
     await advanceTerminal(provider, transaction, submission)
-    const institution = await confirmInstitution(transaction, submission)
+    const institution = await confirmInstitution(transaction, submission, tap.trustEpoch)
     await recordLeg(provider, transaction, submission, tap)
     const person = await obtainPerson(provider, transaction, tap.link)
     await countTap(provider, transaction, person, submission.terminal.id, tap.policy.quota)
@@ -106,17 +108,23 @@ export async function advanceTerminal(
   throw new ProviderError('counter-gap')
 }
 
-/** The institution as the terminal was found in it, still active; gives who sees its pairwise IDs. */
-async function confirmInstitution(transaction: ProviderTransaction, { terminal }: Submission): Promise<Audience> {
+/** Institution and trust as they were found, under a lock that lets no suspension or withdrawal pass before the commit; gives who sees its pairwise IDs. */
+async function confirmInstitution(
+  transaction: ProviderTransaction,
+  { terminal }: Submission,
+  trustEpoch: number,
+): Promise<Audience> {
   const row = await transaction
     .selectFrom('institution')
-    .select(['audience_id', 'id_epoch'])
+    .innerJoin('trust_epoch', (join) => join.onTrue())
+    .select(['audience_id', 'id_epoch', 'trust_epoch.epoch as trust_epoch'])
     .where('id', '=', terminal.institution)
     .where('state', '=', 'active')
-    .where('epoch', '=', terminal.institutionEpoch)
+    .where('institution.epoch', '=', terminal.institutionEpoch)
     .forShare()
     .executeTakeFirst()
   if (!row) throw new ProviderError('institution-suspended')
+  if (row.trust_epoch !== trustEpoch) throw new ProviderError('trust-changed')
   return { use: 'institution', audienceId: row.audience_id, epoch: row.id_epoch }
 }
 

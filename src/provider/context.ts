@@ -32,6 +32,11 @@ export type LookUpRecord = (request: { readonly subject: string; readonly at: nu
 /** What the time of a reception is spent on, in the order of protocol.md section 3. */
 export type Check = 'terminal' | 'statement' | 'recall' | 'nonce' | 'proof' | 'status' | 'record' | 'commit' | 'release'
 
+/** What is trusted, as of an epoch: compared again when a tap commits. */
+export interface DatedTrust extends Trust {
+  readonly epoch: number
+}
+
 /** What every part of the provider is given. */
 export interface Provider {
   readonly id: string
@@ -47,7 +52,7 @@ export interface Provider {
   readonly witness: Witness
   readonly policy: readonly PolicyRow[]
   /** What is trusted now. @throws ProviderError `trust-missing` */
-  readonly trust: () => Trust
+  readonly trust: () => DatedTrust
   readonly revocation: RevocationSource
   readonly lookUpRecord: LookUpRecord
   /** The audience that `lookUpRecord` belongs to. */

@@ -13,7 +13,7 @@ import { isUniqueViolation } from '#store'
 import type { IssuingProvider } from './context.ts'
 import { ProviderError } from './failures.ts'
 import type { EnrolmentTable, ProviderTransaction } from './tables.ts'
-import { issueTerminalCertificate, registerCertificate } from './terminal-certificates.ts'
+import { intendCertificate, issueTerminalCertificate, registerCertificate } from './terminal-certificates.ts'
 import { FIRST_HEAD, type IdentifiedTerminal } from './terminals.ts'
 
 /** For whom a code is. */
@@ -83,7 +83,12 @@ export async function enrolTerminal(
   const device = decodeBase64url(deviceKey)
   const request = await verifyKeys({ code, certificateRequest, statement }, device, tls)
   if (invitation.used_at === null) {
-    const cvc = await issueTerminalCertificate(provider, request.publicKey)
+    const intent = await database
+      .transaction()
+      .execute((transaction) =>
+        intendCertificate(provider, transaction, invitation.terminal, request.publicKey, 'enrolment'),
+      )
+    const cvc = await issueTerminalCertificate(provider, intent, request.publicKey)
     const enrolled = await database.transaction().execute(async (transaction) => {
       if (!(await spendCode(transaction, invitation.code_hash, clock.now()))) return false
       await keepTerminal(transaction, invitation, { device, thumbprint: tls.thumbprint }, clock.now())
@@ -99,7 +104,8 @@ export async function enrolTerminal(
 /**
  * A new certificate for an enrolled terminal, for the same institution key or another; the older ones stay until they
  * expire or are withdrawn, so that a tap under way is not lost.
- * @throws ProviderError `enrolment-request`, `terminal-suspended`, `trust-missing`
+ * @throws ProviderError `enrolment-request`, `terminal-suspended`, `terminal-changed`, `trust-missing`,
+ * `too-many-requests`
  */
 export async function renewCertificate(
   provider: IssuingProvider,
@@ -109,18 +115,34 @@ export async function renewCertificate(
 ): Promise<void> {
   if (terminal.state === 'suspended') throw new ProviderError('terminal-suspended')
   const { publicKey } = await verifyKeys({ ...unverified, code: null }, terminal.deviceKey, tls)
-  const cvc = await issueTerminalCertificate(provider, publicKey)
-  await provider.database.transaction().execute(async (transaction) => {
-    const row = await transaction
-      .selectFrom('terminal')
-      .select('id')
-      .where('id', '=', terminal.id)
-      .where('suspend_epoch', '=', terminal.suspendEpoch)
-      .forShare()
-      .executeTakeFirst()
-    if (!row) throw new ProviderError('terminal-changed')
+  const { database } = provider
+  const intent = await database.transaction().execute(async (transaction) => {
+    await holdTerminal(transaction, terminal)
+    return intendCertificate(provider, transaction, terminal.id, publicKey, 'renewal')
+  })
+  const cvc = await issueTerminalCertificate(provider, intent, publicKey)
+  await database.transaction().execute(async (transaction) => {
+    await holdTerminal(transaction, terminal)
     await registerCertificate(transaction, terminal.id, cvc)
   })
+}
+
+/** Terminal and institution as they were found; neither is suspended before the end of the transaction. */
+async function holdTerminal(
+  transaction: ProviderTransaction,
+  { id, suspendEpoch, institutionEpoch }: IdentifiedTerminal,
+): Promise<void> {
+  const row = await transaction
+    .selectFrom('terminal')
+    .innerJoin('institution', 'institution.id', 'terminal.institution')
+    .select('terminal.id')
+    .where('terminal.id', '=', id)
+    .where('suspend_epoch', '=', suspendEpoch)
+    .where('institution.epoch', '=', institutionEpoch)
+    .forUpdate('terminal')
+    .forShare('institution')
+    .executeTakeFirst()
+  if (!row) throw new ProviderError('terminal-changed')
 }
 
 /** All three keys are held by whoever asks, and they are three. @throws ProviderError `enrolment-request` */

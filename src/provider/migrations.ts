@@ -161,4 +161,31 @@ export const providerMigrations = {
     alter table terminal_certificate add column public_key bytea not null default '';
     create index terminal_certificate_key on terminal_certificate (public_key);`,
   '0005-administration': administrationMigration.join(';\n'),
+  '0006-append-only': `
+    create function refuse_all_but_erasure() returns trigger language plpgsql as $$
+      begin
+        if (new.index, new.leaf, new.audit_key_id) is distinct from (old.index, old.leaf, old.audit_key_id)
+          or (new.body <> old.body and new.body <> '') or (new.wrapped_key <> old.wrapped_key and new.wrapped_key <> '')
+        then raise exception 'the log is append-only'; end if;
+        return new;
+      end $$;
+    create trigger log_leaf_erasure_only before update on log_leaf for each row execute function refuse_all_but_erasure();
+    create trigger log_leaf_never_emptied before truncate on log_leaf for each statement execute function refuse_change();
+    create trigger log_node_never_emptied before truncate on log_node for each statement execute function refuse_change();`,
+  '0007-trust-epoch': `
+    create table trust_epoch (
+      singleton boolean primary key default true check (singleton),
+      epoch integer not null default 0
+    );
+    insert into trust_epoch default values;
+    alter table trust_material add column withdrawn_at bigint;`,
+  '0008-certificate-intent': `
+    create table terminal_certificate_intent (
+      reference text primary key,
+      terminal text not null,
+      key_hash text not null,
+      intended_at bigint not null,
+      state text not null default 'intended' check (state in ('intended', 'issued'))
+    );
+    create index terminal_certificate_intent_terminal on terminal_certificate_intent (terminal, intended_at);`,
 } as const

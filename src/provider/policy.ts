@@ -23,7 +23,7 @@ const text = (textId: string): PolicyRow['texts'] => [
   { textId, lang: 'en' },
 ]
 
-/** Eligibility still works for three months after a certificate’s end (facts/services.md section 1). */
+/** Eligibility is still confirmed for three months after a certificate’s end (オンライン資格確認の運用). */
 const ELIGIBILITY_GRACE = 92
 
 /**

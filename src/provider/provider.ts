@@ -176,7 +176,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   })
   const tasks = createTasks(clock, report)
   tasks.every(SECOND, () => witness.watch())
-  tasks.every(10 * SECOND, () => trust.reload())
+  tasks.every(SECOND, () => trust.reload())
   tasks.every(MINUTE, () => forget(provider))
   if (authority) tasks.every(4 * MINUTE, () => authority.fetchList())
   async function close(): Promise<void> {

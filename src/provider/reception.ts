@@ -34,12 +34,13 @@ export async function receive(
   requireActive(terminal) // of a card at a suspended terminal nothing is looked up; (k) compares again
   try {
     const { nonce, policy } = await time('nonce', () => findNonce(provider, proof.nonce, terminal, receivedAt)) // (d)
+    const trust = provider.trust()
     const context: ProofContext = {
       device,
       nonce,
       terminal,
       policy,
-      trust: provider.trust(),
+      trust,
       receivedAt,
     }
     const verified = await time('proof', () => verifyProof(proof, context)) // (e)–(i)
@@ -48,7 +49,7 @@ export async function receive(
       time('status', () => checkStatus(provider, verified.path, policy, receivedAt)), // (j)
       time('record', () => lookUpEligibility(provider, link, proof.consentRecord.audiences)),
     ])
-    const checked = { nonce, policy, verified, status, link }
+    const checked = { nonce, policy, verified, status, link, trustEpoch: trust.epoch }
     const committed = await time('commit', () => commitTap(provider, submission, checked)) // (k)
     return await time('release', () => releaseAnswer(provider, submission, committed, record)) // (l)
   } catch (error) {

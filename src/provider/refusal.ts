@@ -18,6 +18,8 @@ const UNRECORDED: readonly ProviderErrorCode[] = [
   'answer-erased',
   'not-found',
   'trust-missing',
+  'trust-changed',
+  'log-rolled-back',
 ]
 
 /**

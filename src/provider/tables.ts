@@ -93,6 +93,25 @@ export interface EnrolmentTable {
 export interface TrustMaterialTable {
   kind: 'anchor' | 'cvca' | 'dv' | 'ocsp-responder'
   raw: Bytes
+  /** Kept, so that what was withdrawn is not installed again. */
+  withdrawn_at: Generated<Time | null>
+}
+
+export interface TrustEpochTable {
+  singleton: Generated<boolean>
+  /** Raised by every change of `trust_material`, in the same transaction. */
+  epoch: number
+}
+
+/** A terminal certificate that was signed, or – `intended` – may have been; written before the DV key is used. */
+export interface TerminalCertificateIntentTable {
+  /** CHR */
+  reference: string
+  terminal: string
+  /** b64u SHA-256 of the SPKI. */
+  key_hash: string
+  intended_at: Time
+  state: Generated<'intended' | 'issued'>
 }
 
 export interface NonceTable {
@@ -209,6 +228,8 @@ export interface ProviderTables extends AdministrationTables {
   terminal_certificate: TerminalCertificateTable
   enrolment: EnrolmentTable
   trust_material: TrustMaterialTable
+  trust_epoch: TrustEpochTable
+  terminal_certificate_intent: TerminalCertificateIntentTable
   nonce: NonceTable
   person: PersonTable
   link: LinkTable

@@ -1,4 +1,5 @@
 import { encodeBase64url } from '#bytes'
+import { japanDate } from '#clock'
 import { codeOf } from '#failure'
 import type { TerminalView } from '#messages'
 import { type Cvc, decodeCvc } from '#pki'
@@ -20,12 +21,14 @@ export async function viewTerminal(provider: IssuingProvider, terminal: Identifi
 /** DV and the newest certificate in force that was issued under its reference. */
 async function currentChain(provider: IssuingProvider, terminal: string): Promise<TerminalView['chain']> {
   const dv = dvOf(provider)
-  if (!dv) return null
+  const today = japanDate(provider.clock.now())
+  if (!dv || dv.expiry < today) return null
   const rows = await provider.database
     .selectFrom('terminal_certificate')
     .select('raw')
     .where('terminal', '=', terminal)
     .where('withdrawn_at', 'is', null)
+    .where('expiry', '>=', today)
     .execute()
   const newest = rows
     .map(({ raw }) => decodeCvc(raw))

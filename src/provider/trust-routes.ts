@@ -50,6 +50,24 @@ export function addTrustRoutes(scope: HttpApp, provider: IssuingProvider, trust:
     },
   )
   scope.post(
+    '/v1/trust/withdrawals',
+    {
+      bodyLimit: 512 * 1024,
+      schema: {
+        ...{ tags, body: trustRequest, response: { 204: z.null() } },
+        summary: 'End the trust in exactly these, for good and at once (administrator)',
+        description:
+          'No tap that was checked under them commits afterwards. Terminal certificates under a withdrawn DV end with ' +
+          'it. All of them, or none if one is not in force. What was withdrawn cannot be installed again.',
+      },
+    },
+    async (request, reply) => {
+      require(request, 'administrator')
+      await trust.withdraw(request.body)
+      return reply.code(204).send(null)
+    },
+  )
+  scope.post(
     '/v1/keys',
     {
       schema: {

@@ -13,13 +13,12 @@ import {
   verifyCvc,
   verifyPath,
 } from '#pki'
-import type { Trust } from '#proof'
-import type { Provider, ProviderKeys } from './context.ts'
+import type { DatedTrust, Provider, ProviderKeys } from './context.ts'
 import { ProviderError } from './failures.ts'
-import type { Database, TrustMaterialTable } from './tables.ts'
+import type { Database, ProviderTransaction, TrustMaterialTable } from './tables.ts'
 
 /** Everything installed: what taps are checked against, and the DV certificate that terminals get theirs under. */
-export interface InstalledTrust extends Trust {
+export interface InstalledTrust extends DatedTrust {
   /** This provider's newest DV certificate. */
   readonly dv: Cvc
 }
@@ -39,6 +38,7 @@ type Keys = Pick<ProviderKeys, 'dv' | 'sealing'>
 export interface TrustStore {
   /** @throws ProviderError `trust-missing` */
   current(): InstalledTrust
+  /** Reads what another process changed. */
   reload(): Promise<void>
   /**
    * Verifies all of it – together with what is there – and only then keeps any of it. Nothing is ever trusted because
@@ -46,6 +46,12 @@ export interface TrustStore {
    * @throws PkiError naming what is wrong; ProviderError `dv-refused` if a DV is not for this provider's key
    */
   install(unverified: UnverifiedTrust): Promise<void>
+  /**
+   * Ends the trust in exactly these, for good. No tap that was checked under them commits afterwards; terminal
+   * certificates under a withdrawn DV end with it, unless another DV in force has its name and key.
+   * @throws ProviderError `not-found` if one of them is not in force; nothing is withdrawn then
+   */
+  withdraw(unverified: UnverifiedTrust): Promise<void>
 }
 
 export function createTrustStore(
@@ -54,11 +60,14 @@ export function createTrustStore(
 ): TrustStore {
   let installed: InstalledTrust | undefined
 
-  const compose = (material: readonly Material[]): InstalledTrust | undefined =>
-    composeTrust(material, keys, certificatePolicy)
+  let known: number | undefined
 
   async function reload(): Promise<void> {
-    installed = compose(await database.selectFrom('trust_material').selectAll().execute())
+    // In this order: what is read after the epoch may be newer than it, and is then read once more; never older.
+    const { epoch } = await database.selectFrom('trust_epoch').select('epoch').executeTakeFirstOrThrow()
+    if (epoch === known) return
+    installed = composeTrust(await readMaterial(database), epoch, keys, certificatePolicy)
+    known = epoch
   }
 
   return {
@@ -69,9 +78,15 @@ export function createTrustStore(
     reload,
     async install(unverified) {
       const given = materialOf(unverified)
-      const stored = await database.selectFrom('trust_material').selectAll().execute()
-      verifyMaterial(given, [...stored, ...given], keys, clock.now())
-      await keepMaterial(database, given)
+      await change(database, async (transaction) => {
+        verifyMaterial(given, [...(await readMaterial(transaction)), ...given], keys, clock.now())
+        await keepMaterial(transaction, given)
+      })
+      await reload()
+    },
+    async withdraw(unverified) {
+      const given = materialOf(unverified)
+      await change(database, (transaction) => withdrawMaterial(transaction, given, clock.now()))
       await reload()
     },
   }
@@ -107,18 +122,74 @@ function verifyUnder(unverified: Cvc, roots: readonly VerifiedCvc[], today: stri
   return verifyCvc(unverified, root, today)
 }
 
-async function keepMaterial(database: Database, given: readonly Material[]): Promise<void> {
-  if (given.length === 0) return
-  await database
-    .insertInto('trust_material')
-    .values([...given])
-    .onConflict((conflict) => conflict.doNothing())
+/** One change at a time; a tap that reads the epoch when it commits comes wholly before it, or is refused. */
+function change(database: Database, act: (transaction: ProviderTransaction) => Promise<void>): Promise<void> {
+  return database.transaction().execute(async (transaction) => {
+    await transaction
+      .updateTable('trust_epoch')
+      .set(({ eb }) => ({ epoch: eb('epoch', '+', 1) }))
+      .execute()
+    await act(transaction)
+  })
+}
+
+function readMaterial(database: Database | ProviderTransaction): Promise<Material[]> {
+  return database.selectFrom('trust_material').select(['kind', 'raw']).where('withdrawn_at', 'is', null).execute()
+}
+
+async function keepMaterial(transaction: ProviderTransaction, given: readonly Material[]): Promise<void> {
+  for (const one of given) {
+    const row = await transaction
+      .insertInto('trust_material')
+      .values(one)
+      .onConflict((conflict) => conflict.columns(['kind', 'raw']).doUpdateSet({ kind: one.kind }))
+      .returning('withdrawn_at')
+      .executeTakeFirstOrThrow()
+    if (row.withdrawn_at !== null) throw new ProviderError('trust-withdrawn', { kind: one.kind })
+  }
+}
+
+async function withdrawMaterial(
+  transaction: ProviderTransaction,
+  given: readonly Material[],
+  now: number,
+): Promise<void> {
+  for (const { kind, raw } of given) {
+    const done = await transaction
+      .updateTable('trust_material')
+      .set({ withdrawn_at: now })
+      .where('kind', '=', kind)
+      .where('raw', '=', raw)
+      .where('withdrawn_at', 'is', null)
+      .executeTakeFirst()
+    if (done.numUpdatedRows === 0n) throw new ProviderError('not-found', { what: kind })
+  }
+  const dvs = rawOf(given, 'dv').map(decodeCvc)
+  if (dvs.length === 0) return
+  const left = rawOf(await readMaterial(transaction), 'dv').map(decodeCvc)
+  const ended = dvs.filter((dv) => !left.some((one) => one.chr === dv.chr && equalBytes(one.publicKey, dv.publicKey)))
+  const certificates = await transaction
+    .selectFrom('terminal_certificate')
+    .select(['cert_hash', 'raw'])
+    .where('withdrawn_at', 'is', null)
+    .execute()
+  const orphans = certificates.filter(({ raw }) => ended.some(({ chr }) => chr === decodeCvc(raw).car))
+  if (orphans.length === 0) return
+  await transaction
+    .updateTable('terminal_certificate')
+    .set({ withdrawn_at: now })
+    .where(
+      'cert_hash',
+      'in',
+      orphans.map((one) => one.cert_hash),
+    )
     .execute()
 }
 
 /** `undefined` while a root or our DV certificate is missing. */
 function composeTrust(
   material: readonly Material[],
+  epoch: number,
   { sealing }: Keys,
   certificatePolicy: string,
 ): InstalledTrust | undefined {
@@ -128,6 +199,7 @@ function composeTrust(
   const newest = dvs.toSorted((a, b) => (a.effective < b.effective ? 1 : a.effective > b.effective ? -1 : 0))[0]
   if (!newest || anchors.length === 0 || cvcAnchors.length === 0) return undefined
   return {
+    epoch,
     anchors,
     certificatePolicy,
     cvcAnchors,
