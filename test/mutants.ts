@@ -14,6 +14,9 @@ const CERTIFICATES = 'src/card/verify-certificate.test.ts'
 const RECEPTION = 'test/reception.test.ts'
 const RESEND = 'test/resend.test.ts'
 const TOKENS = 'test/tokens.test.ts'
+const RACES = 'test/races.test.ts'
+const TRUST = 'test/trust.test.ts'
+const WITNESS = 'test/witness.test.ts'
 
 function mutant(name: string, file: string, find: string, replace: string, test: string, title: string): Mutant {
   return { name, edits: [{ file, find, replace }], test: { file: test, title } }
@@ -324,8 +327,8 @@ const inReception: readonly Mutant[] = [
   mutant(
     'institution read outside the transaction',
     'src/provider/commitment.ts',
-    'await confirmInstitution(transaction, submission)',
-    'confirmInstitution.bind(undefined)',
+    'await confirmInstitution(transaction, submission, tap.trustEpoch)',
+    "({ use: 'institution' as const, audienceId: 'x', epoch: 0 })",
     RECEPTION,
     'with its institution, between check and commit',
   ),
@@ -450,6 +453,86 @@ const inReception: readonly Mutant[] = [
     'advanceTerminal.bind(undefined)',
     RECEPTION,
     'to an unknown text is refused',
+  ),
+  mutant(
+    'nonce spent whatever its state',
+    'src/provider/commitment.ts',
+    "    .where('state', '=', 'issued')\n",
+    '',
+    RACES,
+    'a nonce that the other accepted meanwhile is not accepted again',
+  ),
+  mutant(
+    'two sequencers: the head of the log is read without a lock',
+    'src/provider/log.ts',
+    ".updateTable('log_head')\n    .set(({ eb }) => ({ size: eb('size', '+', 1) }))\n    .returning('size')\n    .executeTakeFirstOrThrow()",
+    ".selectFrom('log_head')\n    .select(({ eb }) => eb('size', '+', 1).as('size'))\n    .executeTakeFirstOrThrow()\n  await transaction.updateTable('log_head').set({ size }).execute()",
+    RACES,
+    'both append to the log at once: every leaf has a place of its own',
+  ),
+  mutant(
+    'institution read without a lock',
+    'src/provider/commitment.ts',
+    '    .forShare()\n',
+    '',
+    RACES,
+    'a suspension of the institution waits for the tap that is being committed: none commits after it',
+  ),
+  mutant(
+    'trust not compared when the tap commits',
+    'src/provider/commitment.ts',
+    "if (row.trust_epoch !== trustEpoch) throw new ProviderError('trust-changed')",
+    '',
+    TRUST,
+    'by another process is known by the epoch, not by time',
+  ),
+  mutant(
+    'suspension without epoch',
+    'src/provider/terminals.ts',
+    ".set(({ eb }) => ({ state: 'suspended', suspend_epoch: eb('suspend_epoch', '+', 1) }))",
+    ".set({ state: 'suspended' })",
+    RACES,
+    'a suspension by the other counts though somebody started the terminal again without a trace',
+  ),
+  mutant(
+    'renewal without epoch',
+    'src/provider/enrolment.ts',
+    "    .where('suspend_epoch', '=', suspendEpoch)\n",
+    '',
+    TRUST,
+    'the terminal suspended while its certificate is signed gets none',
+  ),
+  mutant(
+    'renewal without the epoch of the institution',
+    'src/provider/enrolment.ts',
+    "    .where('institution.epoch', '=', institutionEpoch)\n",
+    '',
+    TRUST,
+    'its institution suspended while its certificate is signed gets none',
+  ),
+  mutant(
+    'terminal certificate signed before its intent',
+    'src/provider/enrolment.ts',
+    'const intent = await database.transaction().execute(async (transaction) => {\n    await holdTerminal(transaction, terminal)',
+    'await provider.keys.dv.sign(publicKey)\n  const intent = await database.transaction().execute(async (transaction) => {\n    await holdTerminal(transaction, terminal)',
+    TRUST,
+    'the intent is durable before the DV key signs, and stays when the signature is lost',
+  ),
+  mutant(
+    'checkpoint leaves before it is kept',
+    'src/provider/witness.ts',
+    '    await keep(size, note)\n',
+    '',
+    WITNESS,
+    'no checkpoint leaves before it is kept',
+  ),
+  mutant(
+    'witness follows a log that went back',
+    'src/provider/witness.ts',
+    'if (size < since) throw condemn({ signed: since, found: size })',
+    '',
+    WITNESS,
+    'a log that shrinks while it is served is found out for good, and what was kept stays',
   ),
   mutant(
     'revoked-then-expired in grace',
