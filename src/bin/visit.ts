@@ -10,8 +10,8 @@ export interface Visit {
   /** Card to lay on the reader; the one that lies there if not given. */
   readonly card?: string
   readonly mechanism: 'institution' | 'pin'
-  /** Typed when the terminal asks for it. */
-  readonly pin?: string
+  /** Typed when the terminal asks for it, or whom to ask then; `undefined` gives up. */
+  readonly pin?: string | ((triesLeft: number) => Promise<string | undefined>)
   readonly lang: 'ja' | 'en'
 }
 
@@ -41,7 +41,9 @@ export async function payVisit(
         })
         break
       case 'pin':
-        await town.postJson(`${path}/pin`, z.unknown(), { pin: visit.pin ?? null })
+        await town.postJson(`${path}/pin`, z.unknown(), {
+          pin: (typeof visit.pin === 'function' ? await visit.pin(view.triesLeft) : visit.pin) ?? null,
+        })
         break
       case 'ended':
         latest.resolve(view.outcome)
