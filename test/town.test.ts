@@ -392,8 +392,8 @@ describe('beside the town', () => {
 })
 
 /** A tap for purpose `visit` with the card that lies there, over the town's own interface. */
-async function visit({ town }: TownProcess): Promise<unknown> {
-  const client = createHttpClient({ baseUrl: town, clock: systemClock, timeoutMs: 30_000 })
+async function visit({ town, key }: TownProcess): Promise<unknown> {
+  const client = createHttpClient({ baseUrl: town, bearer: key, clock: systemClock, timeoutMs: 30_000 })
   const reach = async (stage: string): Promise<{ id: string; outcome?: unknown }> => {
     const { tap } = await client.getJson(
       '/api/town',
