@@ -127,6 +127,36 @@ describe('a running town', () => {
     expect(tapped(await tap('--mechanism', 'pin'))).toStrictEqual({ result: 'declined' })
   })
 
+  test('what the terminal refuses reaches the page as the terminal said it', async () => {
+    const post = (path: string, body: object) =>
+      fetch(new URL(path, town.town), {
+        method: 'POST',
+        headers: { authorization: `Bearer ${town.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    const odd = await post('/api/taps', { purpose: 'entry', mechanism: 'institution' })
+    expect([odd.status, await odd.json()]).toMatchObject([403, { code: 'not-offered' }])
+    const none = await post('/api/taps/nobody/consent', { given: false })
+    expect([none.status, await none.json()]).toMatchObject([404, { code: 'no-tap' }])
+  })
+
+  test('a terminal is enrolled by a one-time code, once, and activated', async () => {
+    const code = await inside(town.home, 'provider', 'enrolment-code', 'side-door', '--institution', 'clinic-sakura')
+    const status = JSON.parse((await inside(town.home, 'town', 'status')).out) as { provider: string }
+    const enrol = (folder: string) =>
+      inside(
+        town.home,
+        ...['terminal', 'enrol', '--directory', join(town.home, folder), '--provider', status.provider],
+        ...['--certificate', join(town.home, 'provider', 'tls-certificate.pem'), '--code', code.out.trim()],
+      )
+    expect((await enrol('side-door')).code).toBe(0)
+    const again = await enrol('other')
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('enrolment-code')])
+    expect((await inside(town.home, 'provider', 'activate', 'side-door')).code).toBe(0)
+    const { out } = await inside(town.home, 'provider', 'terminals')
+    expect(out).toMatch(/side-door +clinic-sakura +active/)
+  })
+
   test('the same person has one ID here with and without PIN, two persons two', async () => {
     const [plain, pin, other] = [
       tapped(await tap()),

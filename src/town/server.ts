@@ -9,7 +9,9 @@ import {
   createHttpServer,
   type HttpApp,
   type HttpClient,
+  HttpError,
   type HttpServerOptions,
+  PROBLEM_TYPE,
 } from '#http'
 import { MECHANISMS } from '#messages'
 import { frontView, type TapView, tapView } from '#terminal'
@@ -119,6 +121,11 @@ export async function startTownPage(options: TownOptions): Promise<RunningTown> 
   const { app } = server
   await app.register(async (scope: HttpApp) => {
     scope.addHook('onRequest', door.check)
+    // What the terminal refuses, it refuses in words for people already: they pass as they are.
+    scope.setErrorHandler(async (error, _request, reply) => {
+      if (!(error instanceof HttpError) || !error.problem) throw error
+      return reply.code(error.problem.status).type(PROBLEM_TYPE).serializer(JSON.stringify).send(error.problem)
+    })
     addRoutes(scope)
   })
   app.get(
