@@ -1,4 +1,5 @@
-import { createPublicKey, hash, subtle } from 'node:crypto'
+import { createPublicKey, subtle } from 'node:crypto'
+import { keyId } from '#keys'
 import type { Provider } from './context.ts'
 
 interface PublicJwk {
@@ -15,16 +16,17 @@ function toJwk(spki: Uint8Array): PublicJwk {
   return { kty: 'EC', crv: 'P-256', x, y }
 }
 
-/** JWK thumbprint (RFC 7638) of a P-256 key, b64u. */
-export function thumbprintOf({ crv, kty, x, y }: PublicJwk): string {
-  return hash('sha256', JSON.stringify({ crv, kty, x, y }), 'base64url')
+/** `kid` of a P-256 key given as JWK. @throws an error of node:crypto for a point that is not on the curve */
+export function keyIdOfJwk({ kty, crv, x, y }: PublicJwk): string {
+  const key = createPublicKey({ key: { kty, crv, x, y }, format: 'jwk' })
+  return keyId(Uint8Array.from(key.export({ format: 'der', type: 'spki' })))
 }
 
 const keyIds = new WeakMap<Uint8Array, string>()
 
 /** `kid` of a key, by its SPKI. */
 export function keyIdOf(spki: Uint8Array): string {
-  const known = keyIds.get(spki) ?? thumbprintOf(toJwk(spki))
+  const known = keyIds.get(spki) ?? keyId(spki)
   keyIds.set(spki, known)
   return known
 }
@@ -40,7 +42,7 @@ export async function keySet({ keys }: Provider): Promise<{ readonly keys: reado
   return {
     keys: [
       ...signing,
-      { ...sealing, kid: thumbprintOf(sealing), use: 'enc', alg: 'HPKE-P256', 'kazasu:use': 'certificate' },
+      { ...sealing, kid: keyIdOfJwk(sealing), use: 'enc', alg: 'HPKE-P256', 'kazasu:use': 'certificate' },
     ],
   }
 }

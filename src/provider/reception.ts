@@ -35,14 +35,7 @@ export async function receive(
   try {
     const { nonce, policy } = await time('nonce', () => findNonce(provider, proof.nonce, terminal, receivedAt)) // (d)
     const trust = provider.trust()
-    const context: ProofContext = {
-      device,
-      nonce,
-      terminal,
-      policy,
-      trust,
-      receivedAt,
-    }
+    const context: ProofContext = { device, nonce, terminal, policy, trust, receivedAt }
     const verified = await time('proof', () => verifyProof(proof, context)) // (e)–(i)
     const link = await linkOfKey(provider, verified.path.leaf.publicKey)
     const [status, record] = await Promise.all([

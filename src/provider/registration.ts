@@ -1,11 +1,10 @@
-import { createPublicKey } from 'node:crypto'
 import { decodeBase64url } from '#bytes'
 import { linkOf, type PresenceClaims } from '#messages'
 import { isUniqueViolation } from '#store'
 import type { Provider } from './context.ts'
 import { ProviderError } from './failures.ts'
 import { issuePairwiseIds, obtainPerson } from './identities.ts'
-import { thumbprintOf } from './key-set.ts'
+import { keyIdOfJwk } from './key-set.ts'
 import type { Database, SealingJwk } from './tables.ts'
 
 export interface Institution {
@@ -112,9 +111,9 @@ export async function createService(
   database: Database,
   { audience, name, key }: { audience: string; name: string; key: Omit<SealingJwk, 'kid'> },
 ): Promise<Service> {
-  const sealingKey: SealingJwk = { ...key, kid: thumbprintOf(key) }
+  let sealingKey: SealingJwk
   try {
-    createPublicKey({ key: { ...key }, format: 'jwk' }) // the point is on its curve
+    sealingKey = { ...key, kid: keyIdOfJwk(key) } // fails unless the point is on its curve
   } catch (cause) {
     throw new ProviderError('key-refused', {}, { cause })
   }
