@@ -27,7 +27,7 @@ export interface RenewalOptions {
  * 端末証明書の更新 – now and daily: takes over the chain that the provider has for this terminal, and asks for a new
  * certificate for the same institution key once half of the old one's life is over. A renewal that fails is tried again
  * the next day; what is in force stays so.
- * @throws TerminalError `not-enrolled` if the provider has no chain for it; HttpError if it cannot be asked
+ * @throws TerminalError `not-enrolled` if the provider has no chain for it and gives none; HttpError if it cannot be asked
  */
 export async function keepChainRenewed({ client, keys, clock, log }: RenewalOptions): Promise<RenewedChain> {
   const fail = (error: unknown): void => log.error({ failure: describeError(error) }, 'certificate was not renewed')
@@ -35,8 +35,7 @@ export async function keepChainRenewed({ client, keys, clock, log }: RenewalOpti
   let chain = chainOf(await ask())
 
   async function renew(): Promise<void> {
-    const [, own] = chain
-    if (!isPastHalf(decodeCvc(own), japanDate(clock.now()))) return
+    if (chain && !isPastHalf(decodeCvc(chain[1]), japanDate(clock.now()))) return
     const certificateRequest = encodeBase64url(await issueCvcRequest('JPTERMINAL00001', keys.institution))
     const tlsThumbprint = certificateThumbprint(keys.tls.certificate)
     const statement = await signEnrolment({ code: null, tlsThumbprint, certificateRequest }, keys.device)
@@ -44,19 +43,24 @@ export async function keepChainRenewed({ client, keys, clock, log }: RenewalOpti
     chain = chainOf(await client.postJson('/v1/terminals/self/certificates', terminalView, request))
   }
 
+  function current(): Chain {
+    if (!chain) throw new TerminalError('not-enrolled')
+    return chain
+  }
+
   await renew().catch(fail)
+  current()
   const stop = clock.every(DAY, () => {
     const renewed = ask().then((view) => {
-      chain = chainOf(view) // the provider's own certificate may be newer
+      chain = chainOf(view) ?? chain // the provider's own certificate may be newer
       return renew()
     })
     renewed.catch(fail)
   })
-  return { current: () => chain, stop }
+  return { current, stop }
 }
 
-function chainOf({ chain }: TerminalView): Chain {
-  if (!chain) throw new TerminalError('not-enrolled')
-  const [dv, own] = chain
-  return [decodeBase64url(dv), decodeBase64url(own)]
+/** The chain in force; none while the terminal's certificate is expired or withdrawn. */
+function chainOf({ chain }: TerminalView): Chain | undefined {
+  return chain ? [decodeBase64url(chain[0]), decodeBase64url(chain[1])] : undefined
 }
