@@ -231,6 +231,14 @@ describe('starting and stopping', () => {
     expect(isRecordedRunning(home)).toBe(false)
   })
 
+  test('Ctrl-C, which comes twice where npm passes it on, stops it in order', async () => {
+    const town = await startTown(await homes.copyOf(founded))
+    process.kill(town.pid, 'SIGINT')
+    process.kill(town.pid, 'SIGINT')
+    expect(await town.stop('SIGINT')).toMatchObject({ code: 0, signal: null })
+    expect(isRecordedRunning(town.home)).toBe(false)
+  })
+
   test('a window that is closed (SIGHUP) stops it in order', async () => {
     const town = await startTown(await homes.copyOf(founded))
     expect(await town.stop('SIGHUP')).toMatchObject({ code: 0, signal: null })

@@ -231,10 +231,13 @@ async function serveCard(home: Home, name: string, vpcd: { host: string; port: n
   await service.stop()
 }
 
-/** Resolves at SIGINT, SIGTERM, or SIGHUP: a window that is closed stops the town in order, too. */
+/**
+ * Resolves at SIGINT, SIGTERM, or SIGHUP: a window that is closed stops the town in order, too. Later ones change nothing:
+ * Ctrl-C reaches npm and its child alike, and npm passes it on.
+ */
 function untilInterrupted(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
 }
 
